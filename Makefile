@@ -1,0 +1,78 @@
+# The daily commands. `make` alone lists them. ARGS is passed on: make test ARGS="-k geometry"
+# CONSTRAINTS=constraints.txt installs the exact versions of the continuous integration, which sets CI=true.
+
+PYTHON ?= python3
+CONSTRAINTS ?= $(if $(filter true,$(CI)),constraints.txt)
+ARGS ?=
+
+VENV := .venv
+PY := $(VENV)/bin/python
+INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS))
+
+.PHONY: help install run test test-all check format bench figures torch clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/installed ## make .venv and install superpose in it, editable
+
+run: $(VENV)/installed ## train the paper's basic result: figure and arrays in outputs/basic_results
+	$(PY) -m superpose.run sparsity=sweep $(ARGS)
+
+test: $(VENV)/test ## run the tests
+	$(PY) -m pytest $(ARGS)
+
+test-all: $(VENV)/test ## run the tests, those that take minutes too
+	$(PY) -m pytest --slow $(ARGS)
+
+check: $(VENV)/check ## lint, formatting, types, and which room may import which
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pyright --pythonpath $(PY)
+	$(PY) -m pytest --quiet tests/test_imports.py
+
+format: $(VENV)/check ## format the code and sort its imports
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+bench: $(VENV)/installed ## models trained per second beside two other programs; plot in outputs/bench
+	$(PY) benchmarks/compare.py $(ARGS)
+
+figures: $(VENV)/installed ## train what the figures in docs/ show, and draw them
+	$(PY) -m superpose.run experiment=basic_results sparsity=sweep
+	$(PY) -m superpose.run experiment=intro_pentagon
+	mkdir -p docs
+	cp outputs/basic_results/figure.png docs/basic_results.png
+	cp outputs/intro_pentagon/figure.png docs/intro_pentagon.png
+
+torch: $(VENV)/torch ## add PyTorch, with which some tests and the benchmark compare
+
+clean: ## remove .venv, builds and caches; results in outputs/ stay
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each file below stands for a finished step. An installation is repeated only when pyproject.toml has changed.
+
+$(VENV)/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "superpose needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12")'
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/made pyproject.toml
+	@echo "Installing superpose into $(VENV). This may take a few minutes."
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/test: $(VENV)/installed
+	@echo "Installing the tools of the tests."
+	$(INSTALL) --editable '.[test]'
+	@touch $@
+
+$(VENV)/check: $(VENV)/test
+	@echo "Installing the tools of the checks."
+	$(INSTALL) --editable '.[check]'
+	@touch $@
+
+$(VENV)/torch: $(VENV)/test
+	$(INSTALL) --editable '.[torch]'
+	@touch $@

@@ -1,0 +1,215 @@
+"""The run: plan, sweep, write, draw, judge. `python -m superpose.run` calls `main`, a program calls `run_sweep`."""
+
+import dataclasses
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import xarray as xr
+import yaml
+from rich.console import Console
+
+from superpose import __version__, config, store
+from superpose.arguments import InputError
+from superpose.config import Compute, Run
+from superpose.console import Bar, duration, log, logged, results, show_claims, show_plan
+from superpose.experiment import Claim, Verdict, measured
+from superpose.grid import concatenate
+from superpose.interrupt import Guard, guarded
+from superpose.measuring import measurer
+from superpose.planning import Job, my_blocks, new_schema, open_store, plan, where
+from superpose.store import Store
+from superpose.sweep import sweep
+
+
+def cores() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def start_jax(compute: Compute) -> None:
+    """Choose the platform, and give every core of a CPU a device of its own, if JAX has not started yet."""
+    try:
+        if compute.platform:
+            jax.config.update("jax_platforms", compute.platform)
+        jax.config.update("jax_num_cpu_devices", max(cores(), compute.devices or 1))
+    except RuntimeError:
+        log.info("JAX has started already: its devices are used as they are")
+
+
+def devices_of(compute: Compute) -> list[jax.Device]:
+    """The local devices that train.
+
+    Raises:
+        InputError: there are fewer than `compute.devices`, or none of the platform.
+    """
+    try:
+        local = jax.local_devices()
+    except RuntimeError as error:
+        raise InputError(f"JAX finds no {compute.platform or ''} device: {str(error).splitlines()[0]}") from error
+    wanted = compute.devices or (min(len(local), cores()) if local[0].platform == "cpu" else len(local))
+    if wanted > len(local):
+        raise InputError(f"`compute.devices` is {wanted}, and there are {len(local)} {local[0].platform} devices.")
+    return local[:wanted]
+
+
+def run_sweep(overrides: Sequence[str] = (), *, console: Console | None = None) -> xr.DataTree:
+    """Do what `python -m superpose.run OVERRIDES...` does, and give the labelled arrays.
+
+    Args:
+        overrides: as on the command line: ["experiment=basic_results", "scale=smoke"].
+        console: where to print; nothing is printed where it is left out.
+
+    Raises:
+        InputError, StoreError: what was asked for cannot be done.
+    """
+    with config.session(overrides):
+        run = config.build(overrides, start=start_jax)
+    execute(run, console or Console(quiet=True))
+    return store.load(run.folder)
+
+
+def execute(run: Run, console: Console) -> None:
+    """Plan, train what is missing, measure, draw and judge."""
+    devices = devices_of(run.compute)
+    table = open_store(run)
+    if table is not None and run.repair and not run.plan:
+        repair(table, console)
+    jobs = plan(run, table, devices)
+    show_plan(console, run, jobs, devices)
+    if run.plan:
+        return
+    begun = time.perf_counter()
+    run.folder.mkdir(parents=True, exist_ok=True)
+    with logged(run.folder / "run.log"), guarded() as guard:
+        table = table or create(run, devices)
+        save_settings(run)
+        with table.lock_shard(run.compute.shard, run.compute.shards):
+            train(run, table, jobs, devices, guard, console)
+            measure(run, table, jobs, guard)
+        log.info("trained and measured in %.1f s", time.perf_counter() - begun)
+        left = sum(len(table.missing(job.label, job.rows)) for job in jobs)
+        if left:
+            console.print(f"{left} blocks of other shards are missing; whichever ends last draws the figure.")
+            return
+        finish(run, table, console)
+    console.print(f"[dim]{duration(time.perf_counter() - begun)}[/]")
+
+
+def create(run: Run, devices: list[jax.Device]) -> Store:
+    """A new store for the run."""
+    identities = {label: variant.identity for label, variant in run.variants.items()}
+    return Store.create(run.folder, identities, {label: new_schema(run, label, devices) for label in run.variants})
+
+
+def repair(table: Store, console: Console) -> None:
+    """Forget damaged blocks, so that they are trained again."""
+    for variant in table.variants:
+        damages = table.damage(variant)
+        for damage in damages:
+            console.print(f"damaged: {where(Path(damage.path))}: {damage.what}")
+        table.forget(variant, {damage.block for damage in damages})
+
+
+def train(run: Run, table: Store, jobs: list[Job], devices: list[jax.Device], guard: Guard, console: Console) -> None:
+    """Train the missing blocks of this shard, each written as soon as it is done, with its measures."""
+    bar = Bar(console)
+    note = {"jax": jax.__version__, "device": devices[0].device_kind, "superpose": __version__}
+    with bar.progress:
+        for job in jobs:
+            with guard.shield():
+                table.plan(job.label, job.rows)
+                add_measures(table, job)
+            numbers = my_blocks(run, table, job.label, job.rows)
+            if not numbers:
+                continue
+            blocks = [table.rows(job.label, number) for number in numbers]
+            bar.start(job, sum(map(len, blocks)))
+            measures = [(each.name, measurer(each, job.variant.program)) for each in job.measures]
+            how: dict[str, Any] = {"tile": job.schema.tile, "devices": devices, "seeding": job.variant.seeding}
+            trained = sweep(job.variant.program, blocks, **how, on_compile=bar.compiled_in, on_models=bar.advance)
+            for place, arrays in trained:
+                found = {name: function(blocks[place], arrays) for name, function in measures}
+                with guard.shield():
+                    table.write(job.label, numbers[place], arrays)
+                    for name, own in found.items():
+                        table.write(job.label, numbers[place], own, part=name)
+                    table.record(job.label, numbers[place], note)
+                log.info("%s: block %d, %d models", job.label, numbers[place], len(blocks[place]))
+
+
+def add_measures(table: Store, job: Job) -> None:
+    """Make room for the measures that the table lacks or has in another version."""
+    for each in job.measures:
+        variables = measured(each, job.variant.program.model, job.variant.program.task())
+        table.set_part(job.label, each.name, variables, each.version)
+
+
+def measure(run: Run, table: Store, jobs: list[Job], guard: Guard) -> int:
+    """Fill in the measures that trained models lack; how many blocks that were."""
+    count = 0
+    for job in jobs:
+        for each in job.measures:
+            numbers = my_blocks(run, table, job.label, job.rows, each.name)
+            function = measurer(each, job.variant.program)
+            for number in numbers:
+                rows = table.rows(job.label, number)
+                arrays = function(rows, table.read(job.label, number, list(job.variant.program.model.dims)))
+                with guard.shield():
+                    table.write(job.label, number, arrays, part=each.name)
+            if numbers:
+                log.info("%s: measured %s in %d blocks", job.label, each.name, len(numbers))
+            count += len(numbers)
+    return count
+
+
+def measure_again(folder: Path) -> int:
+    """Fill in the measures of every trained model of a run, from the settings beside it; how many blocks that were.
+
+    Raises:
+        InputError, StoreError: there is no run, or it is another experiment's.
+    """
+    table = Store.open(folder)
+    settings = yaml.safe_load((table.path.parent / "config.yaml").read_text(encoding="utf-8"))
+    place = [f"output={table.path.parent.parent}", f"name={table.path.parent.name}"]
+    overrides = [*settings["overrides"], *place]
+    with config.session(overrides):
+        run = config.build(overrides, start=start_jax)
+    jobs = plan(run, open_store(run), devices_of(run.compute))
+    whole = [dataclasses.replace(job, rows=concatenate([table.rows(job.label, k) for k in range(table.blocks(job.label))])) for job in jobs]
+    with guarded() as guard, table.lock_shard(run.compute.shard, run.compute.shards):
+        for job in whole:
+            add_measures(table, job)
+        return measure(run, table, whole, guard)
+
+
+def finish(run: Run, table: Store, console: Console) -> None:
+    """Write the labelled arrays, draw the figure, judge the claims, and say where everything lies."""
+    from superpose import plots
+
+    store.write_arrays(table.path, run.folder / "arrays.zarr")
+    tree = store.load(table.path)
+    for shown in results(tree):
+        console.print(shown)
+    with plots.style():
+        drawn = plots.save(run.experiment.figure(tree), run.folder, "figure")
+    show_claims(console, judge(run, tree))
+    files = (table.path, run.folder / "arrays.zarr", *drawn, run.folder / "config.yaml", run.folder / "run.log")
+    console.print("\n".join(where(Path(path)) for path in files), highlight=False)
+
+
+def judge(run: Run, tree: xr.DataTree) -> list[tuple[Claim, Verdict]]:
+    """Every claim of the experiment with its verdict."""
+    return [(claim, claim.check(tree)) for claim in run.experiment.claims]
+
+
+def save_settings(run: Run) -> None:
+    """The composed settings and the command's overrides, in config.yaml."""
+    content = {"overrides": list(run.overrides), **{k: v for k, v in run.settings.items() if k != "choices"}}
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    partial = run.folder / f".config.{os.getpid()}.partial"
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, run.folder / "config.yaml")

@@ -1,0 +1,187 @@
+"""From what was composed for each axis to the grid: which numbers, and which number of the program each axis sets.
+
+`sparsity` sets the features' density, `importance` the one float of the weighting, `learning_rate` and `weight_decay` the
+optimiser's; an axis of `axes` sets its `target`. An axis that nothing consumes is dropped when it has one point, and is
+an error when it has several. Every check of a level is made here, on the host.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from superpose import leaves
+from superpose.features import SMALLEST_DENSITY, IndependentFeatures
+from superpose.grid import Axis, Grid
+from superpose.program import Program
+
+COMPONENTS = ("features", "weighting", "model", "target", "objective", "optimizer")
+NAMED = ("sparsity", "importance", "learning_rate", "weight_decay")
+RESERVED = ("model", "feature", "hidden", "step", "snapshot", "density", "snapshot_step")
+
+
+def numbers(axis: str, given: Any) -> list[float]:
+    """The numbers of a list, or of {linear: [start, stop, count]} or {log: [start, stop, count]}.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    try:
+        if isinstance(given, Mapping):
+            ((spacing, (start, stop, count)),) = given.items()
+            make = {"linear": np.linspace, "log": np.geomspace}[spacing]
+            return [float(f"{number:.12g}") for number in make(float(start), float(stop), int(count))]
+        return [_number(number) for number in given]
+    except (TypeError, ValueError, KeyError):
+        raise ValueError(
+            f"`{axis}` takes a list of numbers, or {{linear: [start, stop, count]}} or {{log: [start, stop, count]}}, got"
+            f" {given!r}. Type {axis}=[0.1,0.9]."
+        ) from None
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool | str):
+        raise TypeError
+    return float(value)
+
+
+def levels(axis: str, node: Mapping[str, Any], default: float | None) -> list[float] | None:
+    """The points of an axis: what was typed, else the preset's, else the program's own value."""
+    typed = {key: node[key] for key in ("points", "density") if node.get(key) is not None}
+    if len(typed) > 1:
+        raise ValueError(f"`{axis}.points` and `{axis}.density` are both given. Leave one out.")
+    preset = node.get("preset")
+    if not typed and preset is not None:
+        typed = preset if isinstance(preset, Mapping) and set(preset) & {"points", "density"} else {"points": preset}
+    if not typed:
+        return None if default is None else [default]
+    ((kind, given),) = typed.items()
+    points = numbers(axis, given)
+    return [1.0 - density for density in points] if kind == "density" else points
+
+
+def seeds(node: Mapping[str, Any]) -> tuple[int, ...]:
+    """The seeds: `points`, or 0 ... `count` - 1, or the preset's count."""
+    if node["points"] is not None and node["count"] is not None:
+        raise ValueError("`seed.points` and `seed.count` are both given. Leave one out.")
+    points = node["points"]
+    if points is not None:
+        return tuple(points if isinstance(points, Sequence) and not isinstance(points, str) else [points])
+    count = node["count"] if node["count"] is not None else (node["preset"] or {}).get("count")
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValueError(f"`seed` is a count of at least 1, got {count!r}. Type seed=8, or seed.points=[3,5] for these two.")
+    return tuple(range(count))
+
+
+def consumer(axis: str, program: Program) -> str | None:
+    """The path of the number that one of the named axes sets, or None."""
+    if axis == "importance":
+        own = leaves.scalar_paths(program.weighting)
+        return f"weighting.{own[0]}" if len(own) == 1 and leaves.is_scalar(program.weighting, own[0]) else None
+    path = {"sparsity": "features.density"}.get(axis, f"optimizer.{axis}")
+    return path if leaves.is_scalar(program, path) else None
+
+
+def targets(program: Program) -> list[str]:
+    """The paths that an axis may set."""
+    return [path for path in leaves.scalar_paths(program) if path.split(".")[0] in COMPONENTS and not _trained(program, path)]
+
+
+def _trained(program: Program, path: str) -> bool:
+    return path.split(".")[0] == "model" and path.split(".")[1] in {name.split(".")[0] for name in program.model.dims}
+
+
+def checked_target(axis: str, target: str, program: Program) -> str:
+    """`target`, if an axis may set it.
+
+    Raises:
+        ValueError: it names no scalar float; the message names those that are.
+    """
+    allowed = targets(program)
+    parts = target.split(".")
+    if parts[0] in COMPONENTS and leaves.is_scalar(program, target) and not _trained(program, target):
+        return target
+    near = difflib.get_close_matches(target, allowed, 1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise ValueError(
+        f"The axis `{axis}` has the target {target!r}, which is no single float of this program.{hint} These are:\n  "
+        + "\n  ".join(allowed)
+    )
+
+
+def build(named: Mapping[str, Mapping[str, Any]], opened: Mapping[str, Mapping[str, Any]], program: Program, own: Mapping[str, float]) -> Grid:
+    """The grid of a program.
+
+    Args:
+        named: the composed nodes of sparsity, importance, learning_rate, weight_decay and seed.
+        opened: `axes`, name -> {target, points}.
+        program: whose numbers the axes set.
+        own: path -> the program's own value in float64, for an axis whose preset is null.
+    """
+    axes: list[Axis] = []
+    for name in NAMED:
+        path = consumer(name, program)
+        points = levels(name, named[name], own.get(path) if path else None)
+        if path is None and points is not None and len(points) != 1:
+            raise ValueError(f"`{name}` has {len(points)} points, and nothing in this program consumes it. {_why(name)}")
+        if path is not None and points is not None:
+            axes.append(check_levels(Axis(name, tuple(points), path), program))
+    for name, node in opened.items():
+        axes.append(open_axis(name, node, program))
+    paths = [axis.target for axis in axes]
+    for axis in axes:
+        if paths.count(axis.target) > 1:
+            both = " and ".join(f"`{a.name}`" for a in axes if a.target == axis.target)
+            raise ValueError(f"{both} both set {axis.target}. Leave one out.")
+    return Grid(tuple(axes), seeds(named["seed"]))
+
+
+def _why(axis: str) -> str:
+    return {
+        "importance": "Choose a weighting that takes it: weighting=geometric or weighting=last_feature.",
+        "weight_decay": "Choose an optimiser that takes it: optimizer=adamw.",
+    }.get(axis, "Leave it out.")
+
+
+def open_axis(name: str, node: Mapping[str, Any], program: Program) -> Axis:
+    """An axis of `axes`."""
+    unknown = sorted(set(node) - {"target", "points"}) if isinstance(node, Mapping) else []
+    if not isinstance(node, Mapping) or unknown or not {"target", "points"} <= set(node):
+        raise ValueError(
+            f"The axis `{name}` is {{target: PATH, points: [...]}}, got {node!r}. Type"
+            f" +axes.{name}='{{target: features.relative_density.4, points: [0.5,1]}}'"
+        )
+    if not name.isidentifier() or name in (*RESERVED, *NAMED, "seed"):
+        raise ValueError(f"An axis of one's own needs a name of its own, a Python name, got {name!r}.")
+    return Axis(name, tuple(numbers(name, node["points"])), checked_target(name, str(node["target"]), program))
+
+
+def check_levels(axis: Axis, program: Program) -> Axis:
+    """The axis, if its points lie where they mean something.
+
+    Raises:
+        ValueError: a sparsity outside [0, 1), a density below 1e-5, a negative rate, decay or importance.
+    """
+    for point in axis.points:
+        if axis.name == "sparsity":
+            check_sparsity(point, program)
+        elif axis.name in NAMED and point < 0:
+            raise ValueError(f"`{axis.name}` must be at least 0, got {point:g}.")
+    return axis
+
+
+def check_sparsity(sparsity: float, program: Program) -> None:
+    if not 0.0 <= sparsity < 1.0:
+        raise ValueError(
+            f"`sparsity` must lie in [0, 1), got {sparsity:g}. Sparsity is the probability that a feature is zero; for a density"
+            " d write sparsity = 1 - d, or type sparsity.density=[d], d in (0, 1]."
+        )
+    if isinstance(program.features, IndependentFeatures):
+        densities = (1.0 - sparsity) * np.asarray(program.features.relative_density, np.float64)
+        if densities.min() < SMALLEST_DENSITY * (1 - 1e-6) or densities.max() > 1 + 1e-6:
+            raise ValueError(
+                f"Every feature's density, (1 - sparsity) * relative_density, must lie in [{SMALLEST_DENSITY:g}, 1], got"
+                f" {densities.min():g} to {densities.max():g} at sparsity {sparsity:g}. A draw has 23 bits: below"
+                f" {SMALLEST_DENSITY:g} it can no longer tell how often a feature is active."
+            )

@@ -1,0 +1,100 @@
+"""The console script `superpose`: what there is to run, and what became of a run. `python -m superpose.run` runs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+MISSING = 3
+
+EXAMPLES = """examples:
+  superpose list                              the experiments that can be run
+  superpose status outputs/basic_results      how many models are done
+  superpose verify outputs/basic_results      whether everything written can be read back
+  superpose measure outputs/basic_results     fill in measures that are new, without training
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for bad input, 3 where models are missing or damaged."""
+    parser = argparse.ArgumentParser(
+        "superpose", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("list", help="the experiments that can be run").set_defaults(run=list_experiments)
+    for name, function, told in (
+        ("status", status, "how many models are done, and how many are missing"),
+        ("verify", verify, "read every file back; name those that are damaged"),
+        ("measure", measure, "compute measures that trained models lack"),
+    ):
+        command = commands.add_parser(name, help=told)
+        command.add_argument("path", type=Path, help="the run's folder, as outputs/basic_results")
+        command.set_defaults(run=function)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments, Console())
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def list_experiments(arguments: argparse.Namespace, console: Console) -> int:
+    """Every experiment, what it is, and where it comes from."""
+    from superpose import catalogue
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("experiment", "what it is", "from"):
+        table.add_column(column, overflow="fold")
+    for found in catalogue.experiments():
+        table.add_row(found.name, found.summary, "superpose" if found.root == catalogue.shipped() else str(found.root))
+    console.print(table)
+    console.print("python -m superpose.run experiment=NAME", style="dim")
+    return 0
+
+
+def status(arguments: argparse.Namespace, console: Console) -> int:
+    """Models done and missing of each variant."""
+    from superpose.store import Store
+
+    store, missing = Store.open(arguments.path), 0
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in ("variant", "models", "done", "missing", "blocks"):
+        table.add_column(column, justify="left" if column == "variant" else "right")
+    for variant in store.variants:
+        done, models = store.count_done(variant)
+        missing += models - done
+        table.add_row(variant, *(f"{k:,}" for k in (models, done, models - done, store.blocks(variant))))
+    console.print(table)
+    console.print("complete" if not missing else "The command that made it continues it.")
+    return MISSING if missing else 0
+
+
+def verify(arguments: argparse.Namespace, console: Console) -> int:
+    """Every damaged file, by name."""
+    from superpose.store import Store
+
+    store = Store.open(arguments.path)
+    damages = [damage for variant in store.variants for damage in store.damage(variant)]
+    for damage in damages:
+        console.print(f"{damage.path}: {damage.what}", highlight=False, soft_wrap=True)
+    if damages:
+        console.print("The command that made it, with repair=true, trains the damaged blocks again.")
+        return MISSING
+    console.print("Every file that should be there is there and reads back.")
+    return 0
+
+
+def measure(arguments: argparse.Namespace, console: Console) -> int:
+    """Fill in the measures of every trained model of a run."""
+    from superpose import app
+
+    count = app.measure_again(arguments.path)
+    console.print(f"measured {count} blocks" if count else "every model is measured already")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

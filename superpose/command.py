@@ -1,0 +1,106 @@
+"""The command line of `python -m superpose.run`: argv in, exit code out.
+
+Without flags the overrides are composed and run here. With flags (`-m`, `--help`, `--cfg job` ...) Hydra takes over, and
+calls the same function for each job. Exit codes: 0 done, 1 a run that broke, 2 bad input, 130 and 143 for signals.
+HYDRA_FULL_ERROR=1 shows where an error comes from.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from superpose import catalogue
+from superpose.arguments import InputError, rewrite, value_of
+from superpose.interrupt import Interrupted
+
+FULL_ERROR = "HYDRA_FULL_ERROR"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what was typed. The errors of people are told in a few lines, on standard error."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    full = bool(os.environ.get(FULL_ERROR))
+    try:
+        if any(word.startswith("-") for word in argv):
+            with_flags(argv)
+        else:
+            one(argv)
+        return 0
+    except Interrupted as signal:
+        say(f"Stopped by {signal.name}. What was written is kept; the same command continues.")
+        return signal.code
+    except Exception as error:
+        if full:
+            raise
+        say(f"error: {told(error, argv)}")
+        return code_of(error)
+
+
+def one(overrides: Sequence[str]) -> None:
+    """One run. What is slow to import comes late: `--help` is quick."""
+    from superpose import app, config
+
+    with config.session(overrides):
+        run = config.build(overrides, start=app.start_jax)
+    app.execute(run, Console())
+
+
+def with_flags(argv: Sequence[str]) -> None:
+    """What Hydra does with its flags; each job of a multirun is one run."""
+    flags = [word for word in argv if word.startswith("-")]
+    overrides = rewrite([word for word in argv if not word.startswith("-")])
+    found = catalogue.find(value_of(overrides, "experiment") or catalogue.DEFAULT)
+    if "-m" in flags or "--multirun" in flags:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        swept = [each.key_or_group for each in parsed if each.is_sweep_override()]
+        overrides = [*overrides, f"swept=[{','.join(swept)}]"]
+    os.environ[FULL_ERROR] = "1"  # Hydra hands its errors on, for `main` to tell
+    sys.argv = [sys.argv[0], *flags, *found.search, *overrides]
+    hydra.main(config_path=str(found.root / "conf"), config_name="config", version_base="1.3")(_job)()
+
+
+def _job(cfg: DictConfig) -> None:
+    try:
+        one(list(HydraConfig.get().overrides.task))
+    except Exception as error:
+        say(f"error: {told(error, [])}")
+        raise SystemExit(code_of(error)) from error
+
+
+def told(error: Exception, overrides: Sequence[str]) -> str:
+    """An error in a few lines."""
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        from superpose.config import session
+        from superpose.teaching import teach
+
+        with session(overrides):
+            return teach(error)
+    if isinstance(error, InputError) or _of_the_store(error):
+        return str(error)
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {' '.join(lines[:3])}\n{FULL_ERROR}=1 shows where it comes from."
+
+
+def code_of(error: Exception) -> int:
+    """2 for bad input, 1 for a run that broke (a damaged store, a full disk)."""
+    if _of_the_store(error):
+        from superpose.store import DamageError
+
+        return 1 if isinstance(error, DamageError) or isinstance(error.__cause__, OSError) else 2
+    return 2 if isinstance(error, InputError | HydraException | OmegaConfBaseException) else 1
+
+
+def _of_the_store(error: Exception) -> bool:
+    return type(error).__module__.startswith("superpose.store")
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,86 @@
+"""What a run will cost: bytes and seconds, and from them how many models a tile and a block hold.
+
+The seconds are a fit to measured sweeps on two cores with AVX-512, one device a core, of a model-step of n features, m
+hidden dimensions and a batch:
+
+    (0.9 + 0.15 m) ns * n * batch
+
+They decide nothing but the size of a block and the time that a plan shows. On another machine the bar tells the truth
+after the first tiles.
+"""
+
+import os
+
+import jax
+import numpy as np
+
+from superpose.program import Program
+
+BLOCK_SECONDS = 15.0
+BLOCK_BYTES = 64e6
+TILE_EXAMPLE_BYTES = 80e3  # one model's batch at n = 20: 8 models of it are the best tile measured
+ACCELERATOR_TILE = 4_096
+
+
+def example_bytes(program: Program) -> float:
+    """Bytes of one model's batch x, (n, batch) in float32."""
+    return 4.0 * program.features.n * getattr(program.objective, "batch", 1024)
+
+
+def hidden(program: Program) -> int:
+    """m, the smaller side of the model's first matrix."""
+    shapes = [leaf.shape for leaf in jax.tree.leaves(program.model) if np.ndim(leaf) >= 2]
+    return min(shapes[0]) if shapes else 1
+
+
+def model_bytes(program: Program) -> float:
+    """Bytes that one model takes while it trains: its batch in the passes of a step, its recorded weights, its share."""
+    weights = sum(leaf.nbytes for leaf in jax.tree.leaves(program.model))
+    recorded = len(program.record.steps(program.schedule.steps)) + 1
+    return 4 * example_bytes(program) + weights * (recorded + 6)
+
+
+def draw_bytes(program: Program) -> float:
+    """Bytes of the draws of a segment of steps, which the models of a seed share."""
+    return max(example_bytes(program), min(20 * example_bytes(program), 2**24))
+
+
+def step_seconds(program: Program) -> float:
+    """Seconds of one step of one model on one device."""
+    return (0.9 + 0.15 * hidden(program)) * 1e-9 * example_bytes(program) / 4
+
+
+def tile_budget(program: Program, platform: str, memory: float) -> int:
+    """How many models one device trains at once: what its cache likes, at most what fits in a device's `memory` bytes.
+
+    Raises:
+        ValueError: not even one model fits.
+    """
+    if platform == "cpu":
+        likes = int(np.clip(round(8 * (TILE_EXAMPLE_BYTES / example_bytes(program)) ** 0.5), 1, 16))
+    else:
+        likes = ACCELERATOR_TILE
+    fits = int((0.8 * memory - draw_bytes(program)) // model_bytes(program))
+    if fits < 1:
+        needs = (model_bytes(program) + draw_bytes(program)) / 0.8
+        raise ValueError(
+            f"One model needs about {needs / 1e9:.1f} GB in training, and a device has {memory / 1e9:.1f} GB. Lower objective.batch"
+            " or compute.devices."
+        )
+    return min(likes, fits)
+
+
+def block_rows(program: Program, tile_models: int, row_bytes: float, rows: int) -> int:
+    """Rows of a block: whole tiles of about 15 s of work on one device and at most 64 MB, the blocks about equally full."""
+    seconds = step_seconds(program) * program.schedule.steps * tile_models
+    tiles = int(max(1, min(BLOCK_SECONDS / max(seconds, 1e-9), BLOCK_BYTES / max(row_bytes * tile_models, 1))))
+    needed = -(-rows // tile_models)
+    return tile_models * -(-needed // -(-needed // tiles))
+
+
+def device_memory(device: jax.Device, devices: int) -> float:
+    """Bytes that one of `devices` devices may use."""
+    stats = device.memory_stats() if device.platform != "cpu" else None
+    if stats and "bytes_limit" in stats:
+        return float(stats["bytes_limit"])
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / devices

@@ -1,0 +1,168 @@
+"""Axes, the grid they span, and how its models are cut into tiles, blocks and shards. NumPy only.
+
+A cell is one point of the grid without its seed; a model is a cell and a seed, one row. A lane is one seed with up to
+`tile.cells` of its cells: its models share every draw. A tile is `tile.seeds` lanes that one device trains at once. A
+block is a run of rows, the unit of work and of storage; block k belongs to shard k mod N.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from itertools import product
+
+import numpy as np
+
+LARGEST_SEED = 2**32 - 1
+
+
+def traced(axis: str, points: np.ndarray) -> np.ndarray:
+    """The float32 that a program sees: the density p = 1 - S for `sparsity`, taken in float64, else the value itself."""
+    points = np.asarray(points, np.float64)
+    return (1.0 - points if axis == "sparsity" else points).astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """A named coordinate of the grid: `points` in float64, and `target`, the path of the one number it sets.
+
+    Raises:
+        ValueError: no points, one that is not finite, or two that the program cannot tell apart (equal in float32).
+    """
+
+    name: str
+    points: tuple[float, ...]
+    target: str = ""
+
+    def __post_init__(self):
+        if not self.points:
+            raise ValueError(f"`{self.name}` has no points. Give at least one, as {self.name}=[0.1,0.9].")
+        if not np.isfinite(self.points).all():
+            raise ValueError(f"`{self.name}` must be finite, got {list(self.points)}.")
+        seen: dict[float, float] = {}
+        for point, value in zip(self.points, traced(self.name, np.array(self.points)).tolist(), strict=True):
+            if value in seen:
+                what = "density 1 - S" if self.name == "sparsity" else "value"
+                raise ValueError(
+                    f"`{self.name}` holds one model twice: {seen[value]!r} and {point!r} have the same float32 {what}"
+                    f" {value:.9g}. Leave one out."
+                )
+            seen[value] = point
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """Models as rows: `values` (row, axis) in float64 and `seeds` (row,)."""
+
+    axes: tuple[str, ...]
+    values: np.ndarray
+    seeds: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def __getitem__(self, index: np.ndarray | slice) -> "Rows":
+        return Rows(self.axes, self.values[index], self.seeds[index])
+
+    def traced(self) -> dict[str, np.ndarray]:
+        """What a program sees of each axis: float32 (row,)."""
+        return {axis: traced(axis, self.values[:, k]) for k, axis in enumerate(self.axes)}
+
+    def keys(self) -> list[tuple[float | int, ...]]:
+        """What makes a model this model: its float32 coordinates and its seed. Equal keys, equal model."""
+        columns = [column.tolist() for column in self.traced().values()]
+        return list(zip(*columns, self.seeds.tolist(), strict=True))
+
+
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """The product of axes and seeds.
+
+    Raises:
+        ValueError: no seed, a seed twice, or one outside 0 ... 2^32 - 1.
+    """
+
+    axes: tuple[Axis, ...]
+    seeds: tuple[int, ...]
+
+    def __post_init__(self):
+        if not self.seeds:
+            raise ValueError("`seed` has no points. Give a count, as seed=8, or seed.points=[3,5].")
+        for seed in self.seeds:
+            if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= LARGEST_SEED:
+                raise ValueError(f"A seed is an integer from 0 to {LARGEST_SEED} (2^32 - 1), got {seed!r}.")
+        if len(set(self.seeds)) != len(self.seeds):
+            twice = next(seed for seed in self.seeds if self.seeds.count(seed) > 1)
+            raise ValueError(f"`seed` holds {twice} twice. Leave one out.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def cells(self) -> int:
+        return int(np.prod([len(axis.points) for axis in self.axes], dtype=int))
+
+    def __len__(self) -> int:
+        return self.cells * len(self.seeds)
+
+    def rows(self) -> Rows:
+        """Every model, seed by seed, the last axis fastest."""
+        cells = np.array(list(product(*(axis.points for axis in self.axes))), np.float64).reshape(self.cells, -1)
+        seeds = np.repeat(np.array(self.seeds, np.int64), self.cells)
+        return Rows(self.names, np.tile(cells, (len(self.seeds), 1)), seeds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """The models that one device trains at once: `seeds` lanes of `cells` models."""
+
+    seeds: int
+    cells: int
+
+    @property
+    def models(self) -> int:
+        return self.seeds * self.cells
+
+
+def fit_tile(grid: Grid, budget: int) -> Tile:
+    """The tile of at most `budget` models for a grid: cells of one seed, which share their draws.
+
+    More cells than the budget are divided evenly: 20 cells at a budget of 8 give 3 lanes of 7. A grid of one cell has
+    tiles of several seeds. Both at once would need two batch dimensions, which cost more than they bring.
+    """
+    if grid.cells == 1:
+        return Tile(min(budget, len(grid.seeds)), 1)
+    return Tile(1, -(-grid.cells // -(-grid.cells // budget)))
+
+
+def lanes(rows: Rows, cells: int) -> list[np.ndarray]:
+    """The rows seed by seed, in runs of at most `cells`: indices into `rows`."""
+    order = np.argsort(rows.seeds, kind="stable")
+    starts = np.flatnonzero(np.diff(rows.seeds[order], prepend=-1))
+    of_seed = np.split(order, starts[1:]) if len(order) else []
+    return [run[k : k + cells] for run in of_seed for k in range(0, len(run), cells)]
+
+
+def tiles(rows: Rows, tile: Tile) -> np.ndarray:
+    """Indices into `rows`, (tile, tile.seeds, tile.cells); what a short lane or tile lacks repeats a row of its own."""
+    padded = [np.resize(np.concatenate([lane, np.repeat(lane[:1], tile.cells)]), tile.cells) for lane in lanes(rows, tile.cells)]
+    short = -len(padded) % tile.seeds
+    return np.stack(padded + padded[-1:] * short).reshape(-1, tile.seeds, tile.cells)
+
+
+def pack(rows: Rows, tile: Tile, block_rows: int) -> list[Rows]:
+    """The rows cut into blocks of at most `block_rows`, a block made of whole tiles."""
+    groups: list[list[np.ndarray]] = []
+    per_block = max(block_rows // tile.models, 1) * tile.seeds
+    all_lanes = lanes(rows, tile.cells)
+    groups = [all_lanes[k : k + per_block] for k in range(0, len(all_lanes), per_block)]
+    return [rows[np.concatenate(group)] for group in groups]
+
+
+def of_shard(blocks: Iterable[int], shard: int, shards: int) -> list[int]:
+    """Those of `blocks` (numbers in the whole table) that shard `shard` of `shards` trains."""
+    return [block for block in blocks if block % shards == shard]
+
+
+def concatenate(parts: Sequence[Rows]) -> Rows:
+    """Rows of the same axes, one after another."""
+    return Rows(parts[0].axes, np.concatenate([p.values for p in parts]), np.concatenate([p.seeds for p in parts]))

@@ -1,0 +1,55 @@
+"""Ctrl-C and SIGTERM: a block that is being written is finished, one that is being trained is dropped."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Interrupted(BaseException):
+    """A signal asked the run to end; `code` is the exit code, 128 + the signal's number."""
+
+    def __init__(self, number: int):
+        self.name, self.code = signal.Signals(number).name, 128 + number
+
+
+class Guard:
+    """Turns SIGINT and SIGTERM into `Interrupted`, but not inside `shield`, where they wait until its end."""
+
+    def __init__(self):
+        self.shielded = False
+        self.waiting: int | None = None
+
+    def receive(self, number: int, frame: FrameType | None) -> None:
+        if self.shielded:
+            self.waiting = number
+        else:
+            raise Interrupted(number)
+
+    @contextmanager
+    def shield(self) -> Iterator[None]:
+        """What runs inside is finished before a signal ends the run."""
+        self.shielded = True
+        try:
+            yield
+        finally:
+            self.shielded = False
+        if self.waiting is not None:
+            raise Interrupted(self.waiting)
+
+
+@contextmanager
+def guarded() -> Iterator[Guard]:
+    """A guard for the time of a run. Outside the main thread, where Python takes no signals, it does nothing."""
+    guard = Guard()
+    if threading.current_thread() is not threading.main_thread():
+        yield guard
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, guard.receive) for number in numbers]
+    try:
+        yield guard
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

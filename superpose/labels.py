@@ -1,0 +1,96 @@
+"""Names for arrays: what a variable's dimensions are called, and how a table of models becomes labelled arrays.
+
+A table has one row per model, along the dimension `model`, and the columns `seed` and one per axis. Its labelled form
+has one dimension per axis of several values, and `seed`:
+
+    (model, *own) -> (*axes, seed, *own)        NaN where no model was trained, 0 for flags, -1 for counts
+
+An axis of one value becomes a scalar coordinate, except `sparsity` and `seed`, which are always dimensions.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+ALWAYS_DIMENSIONS = ("sparsity", "seed")
+
+AXIS_ATTRIBUTES: dict[str, dict[str, str]] = {
+    "sparsity": {"long_name": "sparsity S, the probability that a feature is zero", "units": "1"},
+    "density": {"long_name": "feature density p = 1 - S", "units": "1"},
+    "importance": {"long_name": "importance coordinate of the weighting", "units": "1"},
+    "learning_rate": {"long_name": "learning rate", "units": "1"},
+    "weight_decay": {"long_name": "weight decay", "units": "1"},
+    "seed": {"long_name": "seed of the initial draw and of the data", "units": "1"},
+    "step": {"long_name": "training step", "units": "1"},
+    "snapshot_step": {"long_name": "training step of the snapshot", "units": "1"},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Variable:
+    """One array of every model: its own dimensions (without `model`), their sizes, its type, and attributes.
+
+    `attributes` are CF-like: `long_name`, `units`, and for a phase `flag_values` and `flag_meanings`. Numbers only.
+    """
+
+    dims: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        if len(self.dims) != len(self.shape):
+            raise ValueError(f"A variable has one name per dimension, got dims {self.dims} for the shape {self.shape}.")
+        if np.dtype(self.dtype).kind not in "biuf":
+            raise ValueError(f"A variable holds numbers, got the type {self.dtype}. Write a category as int8 flags.")
+
+
+def fill_value(dtype: np.dtype) -> Any:
+    """The value of a cell in which no model was trained: NaN, False for flags, -1 for counts (0 where unsigned)."""
+    kind = np.dtype(dtype).kind
+    return {"f": np.nan, "b": False, "i": -1, "u": 0}[kind]
+
+
+def table(
+    columns: Mapping[str, np.ndarray],
+    arrays: Mapping[str, np.ndarray],
+    variables: Mapping[str, Variable],
+    coordinates: Mapping[str, tuple[tuple[str, ...], np.ndarray]],
+) -> xr.Dataset:
+    """The table of models as an xarray Dataset along `model`.
+
+    Args:
+        columns: the axes and `seed`, each (model,).
+        arrays: each variable, (model, *variable.shape).
+        variables: what each of `arrays` is.
+        coordinates: further coordinates, as `step`: name -> (dims, values).
+    """
+    data = {name: (("model", *variables[name].dims), array, dict(variables[name].attributes)) for name, array in arrays.items()}
+    coords: dict[str, Any] = {name: ("model", column, AXIS_ATTRIBUTES.get(name, {})) for name, column in columns.items()}
+    used = {dim for name in arrays for dim in variables[name].dims}
+    for name, (dims, values) in coordinates.items():
+        if set(dims) <= used:
+            coords[name] = (dims, values, AXIS_ATTRIBUTES.get(name, {}))
+    return xr.Dataset(data, coords)
+
+
+def unstack(models: xr.Dataset, axes: Sequence[str]) -> xr.Dataset:
+    """The labelled arrays of a table: dimensions (*axes, seed, *own), sorted; `density` is put beside `sparsity`."""
+    sizes = {axis: len(np.unique(models[axis].values)) for axis in axes}
+    scalars = [axis for axis in axes if sizes[axis] == 1 and axis not in ALWAYS_DIMENSIONS]
+    dims = [axis for axis in axes if axis not in scalars] + ["seed"]
+    attributes = {name: models[name].attrs for name in models.coords}
+    fills = {name: fill_value(models[name].dtype) for name in models.data_vars}
+    wide = models.drop_vars(scalars).set_index(model=dims).unstack("model", fill_value=fills)
+    wide = wide.transpose(*dims, ...).sortby(dims)
+    for axis in scalars:
+        wide = wide.assign_coords({axis: models[axis].values[0]})
+    for name in wide.coords:
+        wide[name].attrs.update(attributes.get(name, {}))
+    if "sparsity" in wide.coords:
+        density = 1.0 - wide["sparsity"]
+        wide = wide.assign_coords(density=density.assign_attrs(AXIS_ATTRIBUTES["density"]))
+    return wide

@@ -1,0 +1,98 @@
+"""Files that are whole or absent, whatever interrupts: partial file, fsync, rename, fsync of the folder."""
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import final
+from uuid import uuid4
+
+from zarr.abc.buffer import Buffer
+from zarr.storage import LocalStore
+
+from superpose.store.errors import explained
+
+PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
+
+
+def partial(path: Path) -> Path:
+    """A new name beside `path` for what is not complete; a kill may leave it behind, and `clean` removes it."""
+    return path.with_name(f"{path.name}.{uuid4().hex}.partial")
+
+
+def sync(folder: Path) -> None:
+    """Bring a folder's list of names to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write(path: Path, data: bytes | memoryview) -> None:
+    """Make `path` hold `data`: readers see the old file or the new one, and once this returns a power cut does too."""
+    with explained(path):
+        fresh = not path.parent.exists()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = partial(path)
+        try:
+            with unfinished.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+        sync(path.parent)
+        if fresh:
+            sync(path.parent.parent)
+
+
+@final
+class Folder(LocalStore):
+    """zarr's store on a file system, each file written by `write`."""
+
+    async def set(self, key: str, value: Buffer) -> None:
+        await asyncio.to_thread(write, self.root / key, memoryview(value.as_buffer_like()))
+
+
+@contextmanager
+def built(path: Path) -> Iterator[Path]:
+    """A new folder to fill, which takes the place of `path` at the end of the `with`; if that fails, it goes."""
+    new, old = partial(path), partial(path)
+    with explained(path):
+        new.mkdir(parents=True)
+        try:
+            yield new
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+            sync(path.parent)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder at once, if it is there: nothing reads half of it."""
+    with explained(folder):
+        if folder.exists():
+            old = partial(folder)
+            folder.rename(old)
+            sync(folder.parent)
+            shutil.rmtree(old)
+
+
+def clean(folder: Path, before: float) -> None:
+    """Remove what kills left in `folder` and beside it: partial files and folders older than the time `before`."""
+    with explained(folder):
+        beside = [path for path in folder.parent.iterdir() if PARTIAL.search(path.name)]
+        inside = [Path(parent) / name for parent, folders, names in os.walk(folder) for name in folders + names]
+        for path in beside + [path for path in inside if PARTIAL.search(path.name)]:
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,0 +1,111 @@
+"""Changes of a table's shape: new blocks, a new or changed measure, blocks given up. The caller holds its lock.
+
+Each ends by replacing the record (or the done flags) in one step, so a kill anywhere before it changes nothing that is
+read, and the same call again completes it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from superpose import grid
+from superpose.grid import Rows
+from superpose.labels import Variable
+from superpose.store import chunks, match
+from superpose.store.errors import DamageError, StoreError
+from superpose.store.files import remove
+from superpose.store.schema import MODELS, as_stored, flag
+from superpose.store.table import Table
+
+
+def plan(table: Table, asked: Rows) -> None:
+    """Append the rows that the table lacks as blocks of whole tiles: arrays, then columns, then the record."""
+    stored = table.columns(range(table.blocks))
+    fresh = match.new(stored[stored.seeds >= 0], match.arrange(asked, table.schema.axes))
+    if not len(fresh):
+        return
+    blocks = grid.pack(fresh, table.schema.tile, table.schema.block_rows)
+    grown = replace(table, blocks=table.blocks + len(blocks))
+    lengthen(grown, table.schema.arrays)
+    enter(grown, table.blocks, blocks)
+    grown.save()
+
+
+def lengthen(table: Table, arrays: Mapping[str, Variable]) -> None:
+    """Make arrays as long as the table says; where zarr.json is missing or unreadable, write it anew."""
+    size = table.schema.block_rows
+    for name, variable in arrays.items():
+        chunks.reach(table.path, name, variable, size, table.blocks * size)
+
+
+def enter(table: Table, first: int, blocks: Sequence[Rows]) -> None:
+    """Write the columns of the blocks from `first` on; rows past those given are unused."""
+    size = table.schema.block_rows
+    values = np.full((len(blocks) * size, len(table.schema.axes)), np.nan)
+    seeds = np.full(len(blocks) * size, -1)
+    for k, rows in enumerate(blocks):
+        values[k * size : k * size + len(rows)] = rows.values
+        seeds[k * size : k * size + len(rows)] = rows.seeds
+    for k, axis in enumerate(table.schema.axes):
+        table.write(axis, first, values[:, k])
+    table.write("seed", first, seeds)
+
+
+def set_part(table: Table, part: str, variables: Mapping[str, Variable], version: str) -> None:
+    """Add a measure; one whose version or variables differ leaves the record first, then its arrays go."""
+    if part == MODELS or not variables.keys().isdisjoint(table.dims):
+        raise StoreError(
+            f"{part!r} with {sorted(variables)} takes a name that the table has for weights or coordinates."
+        )
+    old, new = table.schema.parts.get(part), {name: as_stored(variable) for name, variable in variables.items()}
+    changed = _with_parts(table, {**table.schema.parts, part: new}, {**table.schema.versions, part: version})
+    if old is None or table.schema.versions[part] != version or not _same(old, new):
+        kept = {name: own for name, own in table.schema.parts.items() if name != part}
+        _with_parts(table, kept, {name: own for name, own in table.schema.versions.items() if name != part}).save()
+        for name in {flag(part), *(old or ()), *new}:
+            remove(table.path / name)
+    lengthen(changed, changed.schema.stored[part])
+    if changed != table:
+        changed.save()
+
+
+def _with_parts(table: Table, parts: Mapping[str, Mapping[str, Variable]], versions: Mapping[str, str]) -> Table:
+    return replace(table, schema=replace(table.schema, parts=parts, versions=versions))
+
+
+def _same(old: Mapping[str, Variable], new: Mapping[str, Variable]) -> bool:
+    kinds = [{name: (v.dims, v.shape, v.dtype) for name, v in variables.items()} for variables in (old, new)]
+    return kinds[0] == kinds[1]
+
+
+def clear(table: Table, block: int, parts: Iterable[str]) -> None:
+    """Take back the done flags of some parts of a block, the measures' first."""
+    for part in sorted(parts, key=lambda part: part == MODELS):
+        if table.chunk_path(flag(part), block).exists():
+            table.write(flag(part), block, np.zeros(0, bool))
+
+
+def put_coordinates(table: Table, coordinates: Mapping[str, tuple[tuple[str, ...], np.ndarray]]) -> None:
+    """Write the coordinates that are not there, or damaged."""
+    for name, (dims, values) in coordinates.items():
+        try:
+            chunks.read(table.coordinate_path(name), values.dtype, values.shape)
+        except DamageError:
+            remove(table.path / name)
+            chunks.create(table.path, name, dims, values.shape, values.shape, table.dims[name])[...] = values
+
+
+def forget(table: Table, blocks: Iterable[int]) -> None:
+    """Clear the done flags of blocks, measures first, and mend every zarr.json.
+
+    A block whose columns cannot be read is given up: its rows become unused, and `plan` enters its models elsewhere.
+    """
+    lengthen(table, table.schema.arrays)
+    for block in blocks:
+        table.check(block)
+        clear(table, block, table.schema.parts)
+        try:
+            table.columns([block])
+        except DamageError:
+            enter(table, block, [table.columns([])])

@@ -1,0 +1,42 @@
+"""What a table's numbers depend on: compared key by key, and hashed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from superpose.store.errors import StoreError
+
+SHOWN = 12
+
+
+def digest(identity: Mapping[str, Any]) -> str:
+    """The sha256 of the canonical JSON: sorted keys, no spaces."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Leaves by dotted key, as JSON: {"a": {"b": 1}} -> {"a.b": "1"}."""
+    leaves: dict[str, str] = {}
+    for key, value in tree.items():
+        nested = isinstance(value, Mapping) and value
+        leaves |= flatten(value, f"{prefix}{key}.") if nested else {f"{prefix}{key}": json.dumps(value, sort_keys=True)}
+    return leaves
+
+
+def compare(stored: Mapping[str, Any], asked: Mapping[str, Any], path: str) -> None:
+    """Refuse `asked` unless it equals `stored`.
+
+    Raises:
+        StoreError: names each dotted key that differs, both values, and what to type.
+    """
+    old, new = flatten(stored), flatten(asked)
+    keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    if not keys:
+        return
+    lines = [f"  {key}: the table has {old.get(key, 'none')}, asked {new.get(key, 'none')}" for key in keys[:SHOWN]]
+    more = [f"  and {len(keys) - SHOWN} more"] if len(keys) > SHOWN else []
+    raise StoreError(
+        "\n".join([f"{path} holds other models than these:", *lines, *more])
+        + "\nType name=ANOTHER to begin a table of its own, or the values that the table has."
+    )

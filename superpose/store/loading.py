@@ -1,0 +1,90 @@
+"""The table as labelled arrays: only models that are done, NaN (0 for flags, -1 for counts) where there are none."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from superpose import labels
+from superpose.labels import Variable
+from superpose.store import locks
+from superpose.store.files import Folder, built
+from superpose.store.schema import MODELS
+from superpose.store.store import Store
+from superpose.store.table import RECORD, Table, attributes
+
+
+def load(path: str | Path) -> xr.DataTree:
+    """The labelled arrays of a run: a group per variant, dims (*axes, seed, *own).
+
+    A variant of which no model is done is an empty group. Nothing that the table holds is executed.
+
+    Args:
+        path: the run's folder, or its models.zarr.
+
+    Raises:
+        StoreError: there is no table, or it cannot be read.
+        DamageError: a file of a done model is missing or altered; names it.
+    """
+    store = Store.open(path)
+    found = {key: value for key, value in attributes(store.path).items() if key != RECORD}
+    groups = {variant: _labelled(store.table(variant)) for variant in store.variants}
+    return xr.DataTree.from_dict({"/": xr.Dataset(attrs=found), **groups})
+
+
+def load_table(path: str | Path, variant: str) -> xr.Dataset:
+    """The done models of one variant as they are stored, along `model`. Raises as `load` does."""
+    return _stacked(Store.open(path).table(variant))
+
+
+def write_arrays(path_models: str | Path, path_arrays: str | Path) -> None:
+    """Write what `load` gives as a Zarr v3 hierarchy of its own, replacing the last one at once.
+
+    `xarray.open_datatree(path_arrays, engine="zarr", consolidated=False)` reads it back.
+
+    Raises:
+        StoreError, DamageError: as `load`, or `path_arrays` cannot be written.
+    """
+    store = Store.open(path_models)
+    with locks.exclusive(store.path), built(Path(path_arrays)) as new:
+        load(store.path).to_zarr(Folder(new), consolidated=False, zarr_format=3)
+
+
+def _labelled(table: Table) -> xr.Dataset:
+    models = _stacked(table)
+    if not models.sizes["model"]:
+        return xr.Dataset(attrs=models.attrs)
+    return labels.unstack(models, table.schema.axes).assign_attrs(models.attrs)
+
+
+def _stacked(table: Table) -> xr.Dataset:
+    done = table.done(MODELS, range(table.blocks))
+    blocks = np.flatnonzero(done.any(1)).tolist()
+    done = done[blocks]
+    rows = table.columns(blocks)[done.ravel()]
+    columns = {axis: rows.values[:, k] for k, axis in enumerate(table.schema.axes)} | {"seed": rows.seeds}
+    arrays: dict[str, np.ndarray] = {}
+    for part, variables in table.schema.parts.items():
+        written = table.done(part, blocks) & done
+        arrays |= {name: _gather(table, name, variable, blocks, done, written) for name, variable in variables.items()}
+    models = labels.table(columns, arrays, _all(table.schema.parts), table.coordinates())
+    return models.assign_attrs(table.schema.attributes)
+
+
+def _gather(
+    table: Table, name: str, variable: Variable, blocks: list[int], done: np.ndarray, written: np.ndarray
+) -> np.ndarray:
+    """One variable of the rows `done` (block, block_rows), with fill values where its part is not `written`."""
+    values = np.full((int(done.sum()), *variable.shape), labels.fill_value(variable.dtype), variable.dtype)
+    ends = np.cumsum(done.sum(1))
+    for k, block in enumerate(blocks):
+        if written[k].any():
+            chunk = table.chunk(name, block)
+            here = values[ends[k] - done[k].sum() : ends[k]]
+            here[written[k][done[k]]] = chunk[written[k]]
+    return values
+
+
+def _all(parts: Mapping[str, Mapping[str, Variable]]) -> dict[str, Variable]:
+    return {name: variable for variables in parts.values() for name, variable in variables.items()}

@@ -1,0 +1,156 @@
+"""One variant on disk, as it was when its record was read.
+
+The record is one attribute of the group, replaced whole. Its `blocks` says how long the table is: arrays may be longer
+(a growth that was killed), and what lies past `blocks` does not exist.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import zarr
+
+from superpose.grid import Rows, Tile
+from superpose.labels import Variable
+from superpose.store import chunks
+from superpose.store.errors import StoreError, explained
+from superpose.store.files import Folder
+from superpose.store.schema import MODELS, Schema, decode_variable, encode_variable, flag
+
+RECORD = "superpose"
+FORMAT = 1
+
+
+def attributes(group: Path) -> dict[str, Any]:
+    """The attributes of a group that this package wrote.
+
+    Raises:
+        StoreError: nothing there, not a table of this package, an unreadable zarr.json, or another format.
+    """
+    file = group / "zarr.json"
+    with explained(group):
+        if not group.exists():
+            raise StoreError(
+                f"{group} is not there. Check output=DIR and name=STR, or give the folder that holds models.zarr."
+            )
+        if not file.exists():
+            raise StoreError(f"{group} is no table of models: it has no zarr.json. Give a folder that a run wrote.")
+        text = file.read_bytes()
+    try:
+        found = json.loads(text)["attributes"]
+        version = found[RECORD]["format"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise StoreError(
+            f"{file} is unreadable, or not written by superpose ({error!r})."
+            " Restore it from a copy, or type name=ANOTHER."
+        ) from error
+    if version != FORMAT:
+        raise StoreError(
+            f"{file} has format {version}, this version of superpose reads {FORMAT}. Use the version that wrote it."
+        )
+    return found
+
+
+@final
+@dataclass(frozen=True)
+class Table:
+    """One variant: `schema` (without its coordinates, which `dims` describes), `blocks`, and the distinct `notes`."""
+
+    path: Path
+    schema: Schema
+    blocks: int
+    notes: tuple[Mapping[str, Any], ...]
+    dims: Mapping[str, Variable]
+
+    @classmethod
+    def read(cls, path: Path) -> "Table":
+        found = attributes(path)
+        record = found.pop(RECORD)
+        parts = {
+            part: {name: decode_variable(variable) for name, variable in variables.items()}
+            for part, variables in record["parts"].items()
+        }
+        tile = Tile(**record["tile"])
+        schema = Schema(tuple(record["axes"]), tile, record["block_rows"], parts, record["versions"], {}, found)
+        dims = {name: decode_variable(variable) for name, variable in record["coordinates"].items()}
+        return cls(path, schema, record["blocks"], tuple(record["notes"]), dims)
+
+    def save(self) -> None:
+        """Replace the record on disk by this one; the caller holds the table's lock."""
+        schema = self.schema
+        record = {
+            "format": FORMAT,
+            "blocks": self.blocks,
+            "axes": list(schema.axes),
+            "tile": {"seeds": schema.tile.seeds, "cells": schema.tile.cells},
+            "block_rows": schema.block_rows,
+            "parts": {
+                part: {name: encode_variable(variable) for name, variable in variables.items()}
+                for part, variables in schema.parts.items()
+            },
+            "versions": dict(schema.versions),
+            "coordinates": {name: encode_variable(variable) for name, variable in self.dims.items()},
+            "notes": [dict(note) for note in self.notes],
+        }
+        zarr.open_group(Folder(self.path), mode="r+", use_consolidated=False).update_attributes({RECORD: record})
+
+    def coordinates(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+        """The coordinates of the variables' own dimensions. Raises DamageError."""
+        return {
+            name: (v.dims, chunks.read(self.coordinate_path(name), v.dtype, v.shape)) for name, v in self.dims.items()
+        }
+
+    def coordinate_path(self, name: str) -> Path:
+        return self.path / name / ".".join(["c", *["0"] * len(self.dims[name].dims)])
+
+    def chunk_path(self, name: str, block: int) -> Path:
+        return chunks.chunk_path(self.path / name, block, len(self.schema.arrays[name].dims))
+
+    def chunk(self, name: str, block: int) -> np.ndarray:
+        """All rows of a block of one array, (block_rows, *own). Raises DamageError."""
+        variable = self.schema.arrays[name]
+        shape = (self.schema.block_rows, *variable.shape)
+        return chunks.read(self.chunk_path(name, block), variable.dtype, shape)
+
+    def write(self, name: str, block: int, values: np.ndarray) -> None:
+        """Write the rows of one array from block `block` on, filled up to whole blocks. Raises DamageError."""
+        chunks.write(self.path, name, self.schema.arrays[name], self.schema.block_rows, block, values)
+
+    def columns(self, blocks: Sequence[int]) -> Rows:
+        """The rows of some blocks, unused ones too (seed -1): block_rows for each block. Raises DamageError."""
+        size = self.schema.block_rows
+        values = np.empty((len(blocks) * size, len(self.schema.axes)))
+        seeds = np.empty(len(blocks) * size, np.int64)
+        for k, block in enumerate(blocks):
+            place = slice(k * size, (k + 1) * size)
+            seeds[place] = self.chunk("seed", block)
+            for a, axis in enumerate(self.schema.axes):
+                values[place, a] = self.chunk(axis, block)
+        return Rows(self.schema.axes, values, seeds)
+
+    def done(self, part: str, blocks: Sequence[int]) -> np.ndarray:
+        """Which rows of some blocks are written, bool (block, block_rows). A block without a flag file is not.
+
+        A measure counts only where its models are done. Raises DamageError.
+        """
+        self.schema.variables(part)
+        result = np.zeros((len(blocks), self.schema.block_rows), bool)
+        for k, block in enumerate(blocks):
+            if self.chunk_path(flag(part), block).exists():
+                result[k] = self.chunk(flag(part), block)
+        return result if part == MODELS else result & self.done(MODELS, blocks)
+
+    def used(self, block: int) -> int:
+        """How many rows of a block are models; they are its first. Raises StoreError, DamageError."""
+        self.check(block)
+        return int((self.chunk("seed", block) >= 0).sum())
+
+    def check(self, block: int) -> None:
+        """Refuse a block that the table does not have."""
+        if not 0 <= block < self.blocks:
+            raise StoreError(
+                f"{self.path} has blocks 0 ... {self.blocks - 1}, got {block}. Enter new rows with plan first."
+            )

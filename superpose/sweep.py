@@ -1,0 +1,153 @@
+"""All vectorisation: models as seeds x cells, in tiles, on devices. Knows no model, no Hydra and no disk.
+
+A tile is `tile.seeds` lanes of `tile.cells` models; it goes through all its steps on one device:
+
+    vmap over lanes( vmap over the cells of a lane( program ) )
+
+The keys of a lane are not mapped over its cells, so that its draws are made once. D devices run D tiles side by side, a
+wave; every wave has the same shape, so a program is traced once. A model's numbers do not depend on its neighbours.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+from jaxtyping import Array, PRNGKeyArray, PyTree, UInt32
+
+from superpose.grid import Rows, Tile, tiles
+
+POLL_SECONDS = 0.002
+OneModel = Callable[..., dict[str, Array]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Seeding:
+    """How a seed becomes two keys: init_key, data_key = split(fold_in(key(root), seed)).
+
+    With `init` given, every model's init_key comes from that seed instead; with `data`, its data_key.
+    """
+
+    root: int = 0
+    init: int | None = None
+    data: int | None = None
+
+    def keys(self, seed: UInt32[Array, ""]) -> tuple[PRNGKeyArray, PRNGKeyArray]:
+        pair = lambda s: jax.random.split(jax.random.fold_in(jax.random.key(self.root), s))
+        init = seed if self.init is None else jnp.uint32(self.init)
+        data = seed if self.data is None else jnp.uint32(self.data)
+        return pair(init)[0], pair(data)[1]
+
+
+def tile_runner(program: OneModel, tile: Tile, devices: Sequence[jax.Device], seeding: Seeding) -> tuple[Callable, NamedSharding]:
+    """The traced function of a wave, (device, lane, cell), and how its arguments lie on the devices."""
+
+    def model(coordinates: dict[str, Array], state: PyTree[Array], keys: tuple) -> dict[str, Array]:
+        return program(coordinates, *keys) if state is None else program(coordinates, state, keys[1])
+
+    def lane(coordinates: dict[str, Array], state: PyTree[Array], seed: Array) -> dict[str, Array]:
+        return mapped(model, tile.cells, (0, 0, None))(coordinates, state, seeding.keys(seed))
+
+    def device(*wave: PyTree[Array]) -> dict[str, Array]:
+        return mapped(mapped(lane, tile.seeds, (0, 0, 0)), 1, (0, 0, 0))(*wave)
+
+    mesh, split = jax.sharding.Mesh(np.array(devices), ("device",)), PartitionSpec("device")
+    run = jax.shard_map(device, mesh=mesh, in_specs=split, out_specs=split, check_vma=False)
+    return run, NamedSharding(mesh, split)
+
+
+def mapped(function: Callable, size: int, in_axes: tuple[int | None, ...]) -> Callable:
+    """`vmap` over a leading axis of `size`; an axis of one is taken off instead.
+
+    XLA's fast matrix product on a CPU knows one batch dimension. A second one, even of size 1, costs a factor of 2.
+    """
+    if size > 1:
+        return jax.vmap(function, in_axes)
+
+    def single(*arguments: PyTree[Array]) -> PyTree[Array]:
+        first = lambda tree, axis: tree if axis is None else jax.tree.map(lambda a: a[0], tree)
+        return jax.tree.map(lambda a: a[None], function(*map(first, arguments, in_axes)))
+
+    return single
+
+
+def waves(rows: Rows, tile: Tile, devices: int) -> np.ndarray:
+    """Indices into `rows`, (wave, device, lane, cell); the last wave is filled up with its last tile."""
+    index = tiles(rows, tile)
+    short = -len(index) % devices
+    return np.concatenate([index, np.repeat(index[-1:], short, 0)]).reshape(-1, devices, tile.seeds, tile.cells)
+
+
+def finished(arrays: PyTree[Array]) -> PyTree[np.ndarray]:
+    """The arrays on the host. Waits in steps, so that a signal is handled while a device computes."""
+    while not all(array.is_ready() for array in jax.tree.leaves(arrays)):
+        time.sleep(POLL_SECONDS)
+    return jax.device_get(arrays)
+
+
+def sweep(
+    program: OneModel,
+    blocks: Sequence[Rows],
+    *,
+    tile: Tile,
+    devices: Sequence[jax.Device],
+    seeding: Seeding = Seeding(),
+    states: Callable[[int], PyTree[np.ndarray]] | None = None,
+    on_compile: Callable[[float], None] = lambda seconds: None,
+    on_models: Callable[[int], None] = lambda models: None,
+) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+    """Train the models of each block in turn.
+
+    Args:
+        program: (coordinates, init_key, data_key) -> arrays of one model; with `states`, (coordinates, state, data_key).
+        blocks: the rows of each.
+        tile: the shape of a tile; it decides how numbers are rounded, so a store keeps one.
+        devices: those that train, a tile each. Their number changes no result.
+        seeding: how seeds become keys.
+        states: for each block (its place in `blocks`) the state of each of its rows to continue from.
+        on_compile: told the seconds of the one compile.
+        on_models: told how many models are done, wave by wave.
+
+    Yields:
+        the place of a block in `blocks`, and its arrays, (row, ...).
+    """
+    run, sharding = tile_runner(program, tile, devices, seeding)
+    compiled: Any = None
+    queue = [(k, index) for k, rows in enumerate(blocks) for index in waves(rows, tile, len(devices))]
+    running: list[tuple[int, np.ndarray, Any]] = []
+    results: dict[str, np.ndarray] = {}
+    for place in range(len(queue) + 1):
+        if place < len(queue):
+            k, index = queue[place]
+            inputs = jax.device_put(wave_inputs(blocks[k], index, states and states(k)), sharding)
+            if compiled is None:
+                begun = time.perf_counter()
+                with jax.default_matmul_precision("highest"):
+                    compiled = jax.jit(run).lower(*inputs).compile()
+                on_compile(time.perf_counter() - begun)
+            running.append((k, index, compiled(*inputs)))
+        if len(running) == 2 or (running and place == len(queue)):
+            k, index, arrays = running.pop(0)
+            results = collect(results, len(blocks[k]), index, finished(arrays))
+            on_models(len(np.unique(index)))
+            if place == len(queue) or queue[place][0] != k:
+                yield k, results
+                results = {}
+
+
+def wave_inputs(rows: Rows, index: np.ndarray, state: PyTree[np.ndarray] | None) -> tuple:
+    """The coordinates, states and seeds of a wave, each (device, lane, cell, ...); a lane has one seed."""
+    coordinates = {axis: values[index] for axis, values in rows.traced().items()}
+    return coordinates, jax.tree.map(lambda a: a[index], state), rows.seeds[index[..., 0]].astype(np.uint32)
+
+
+def collect(results: dict[str, np.ndarray], rows: int, index: np.ndarray, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The block's arrays with those of one more wave put in their rows."""
+    for name, array in arrays.items():
+        own = array.reshape(-1, *array.shape[index.ndim :])
+        results.setdefault(name, np.empty((rows, *own.shape[1:]), own.dtype))[index.ravel()] = own
+    return results

@@ -1,0 +1,144 @@
+"""The import contract: which room of superpose may import which, and who may know Hydra, matplotlib and the disk.
+
+A room is a file of superpose/, or its package `store`. A new room, or a new import between rooms, is one word in ROOMS.
+The rooms stand in the order of their imports: a room imports none that stands below it, so there are no cycles.
+"""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LONGEST = 300
+
+# room -> the rooms that it may import, all of which stand above it
+ROOMS = {
+    # rooms that know no other
+    "draws": "",
+    "leaves": "",
+    "labels": "",
+    "record": "",
+    "grid": "",
+    "geometry": "",
+    "theory": "",
+    "statistics": "",
+    "plots": "",
+    "arguments": "",
+    "catalogue": "",
+    "interrupt": "",
+    "teaching": "",
+    # one model, and how it is trained
+    "weighting": "leaves",
+    "models": "",
+    "features": "draws leaves",
+    "task": "features models",
+    "objective": "features models task theory",
+    "initial": "leaves models",
+    "optimizers": "leaves",
+    "training": "models objective optimizers record task",
+    "experiment": "geometry labels models task",
+    "program": "features initial labels leaves models objective optimizers record task training weighting",
+    # many models: the sweep knows no model, the table knows no program
+    "sweep": "grid",
+    "store": "grid labels",
+    "measuring": "experiment grid program",
+    "reading": "models",
+    "axes": "features grid leaves program",
+    "estimate": "program",
+    "memory": "axes estimate experiment grid labels leaves measuring program sweep",
+    # what a user typed, and the run
+    "config": "arguments axes catalogue experiment grid program record sweep teaching",
+    "planning": "arguments config estimate experiment grid store",
+    "console": "config experiment planning statistics",
+    "app": "arguments config console experiment grid interrupt measuring planning plots store sweep",
+    "command": "app arguments catalogue config interrupt store teaching",
+    "cli": "app catalogue store",
+    "run": "command",
+}
+
+# library -> the only rooms that may import it
+OUTSIDE = {
+    "hydra": "config command teaching",
+    "omegaconf": "config command teaching",
+    "matplotlib": "plots",
+    "zarr": "store",
+    "filelock": "store",
+    "rich": "app cli command console",
+}
+
+
+def imported(path: Path) -> set[str]:
+    """What a file imports, anywhere in it, by full names: `from a.b import c` is a.b.c."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write `from superpose.room import name`, no relative import."
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def module(path: Path) -> str:
+    """superpose/store/locks.py -> superpose.store.locks"""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+FILES = {module(path): path for path in sorted((ROOT / "superpose").rglob("*.py"))}
+INSIDE = {name: path for name, path in FILES.items() if name != "superpose"}
+
+
+def home(name: str) -> str | None:
+    """The module of superpose that an imported name lies in; None for one of another library."""
+    while name and name not in FILES:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_room_imports_what_it_may(name):
+    room = name.split(".")[1]
+    assert room in ROOMS, f"superpose/{room} is new: give it a line in ROOMS, {__file__}."
+    for used in imported(INSIDE[name]):
+        library = used.split(".")[0]
+        allowed = OUTSIDE.get(library, room).split()
+        assert room in allowed, f"{name} imports {used}; only {', '.join(allowed)} may."
+        if library != "superpose" or used == "superpose.__version__":
+            continue
+        other = used.split(".")[1]
+        assert home(used) != "superpose", f"{name} imports {used}: import it from its room."
+        assert other in {room, *ROOMS[room].split()}, f"{name} imports {used}; ROOMS in {__file__} does not allow it."
+
+
+def test_the_contract_itself():
+    """Every room exists, and the rooms that it may import stand above it."""
+    above: set[str] = set()
+    for room, allowed in ROOMS.items():
+        assert f"superpose.{room}" in FILES, f"There is no room {room}: take it out of ROOMS."
+        assert set(allowed.split()) <= above, f"{room} may import only rooms that stand above it."
+        above.add(room)
+
+
+def test_no_cycle_between_files():
+    graph = {name: {home(used) for used in imported(path)} - {None, name} for name, path in INSIDE.items()}
+    assert tuple(TopologicalSorter(graph).static_order())
+
+
+def test_superpose_imports_no_experiment():
+    for name, path in FILES.items():
+        assert not any(used.split(".")[0] in ("experiments", "benchmarks", "tests") for used in imported(path)), name
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_is_short(name):
+    lines = len(FILES[name].read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST, f"{name} has {lines} lines: it holds more than one concept."
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*/**/*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_annotations_are_checked(path):
+    """`from __future__ import annotations` would turn the shape checks off."""
+    if path.relative_to(ROOT).parts[0] in ("superpose", "experiments", "benchmarks", "tests"):
+        assert "__future__.annotations" not in imported(path)

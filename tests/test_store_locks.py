@@ -1,0 +1,89 @@
+"""Locks of shards, and what a killed process leaves."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from test_store import grid, new
+
+from superpose.store import Busy, StoreError
+
+
+def test_a_second_holder_is_told_who_holds_it(tmp_path):
+    store = new(tmp_path)
+    with store.lock_shard(0, 2):
+        with pytest.raises(Busy, match=rf"process {os.getpid()} on .* since 20"), store.lock_shard(0, 2):
+            pass
+        with store.lock_shard(1, 2):
+            pass
+    with store.lock_shard(0, 2):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "meet"), [((0, 2), (0, 1), True), ((1, 4), (3, 6), True), ((1, 4), (2, 6), False)]
+)
+def test_shards_that_share_blocks_exclude_each_other(tmp_path, first, second, meet):
+    store = new(tmp_path)
+    with store.lock_shard(*first):
+        if meet:
+            with pytest.raises(Busy), store.lock_shard(*second):
+                pass
+        else:
+            with store.lock_shard(*second):
+                pass
+
+
+def test_no_such_shard(tmp_path):
+    with pytest.raises(StoreError, match=r"0 \.\.\. 1"), new(tmp_path).lock_shard(2, 2):
+        pass
+
+
+HOLD = """
+import sys, time
+from superpose.store import Store
+with Store.open(sys.argv[1]).lock_shard(0, 1):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_killed_holder_frees_its_shard(tmp_path):
+    store = new(tmp_path)
+    held = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert held.stdout is not None and held.stdout.readline() == "held\n"
+    with pytest.raises(Busy, match=f"process {held.pid} "), store.lock_shard(0, 1):
+        pass
+    held.kill()
+    held.communicate()
+    holder = tmp_path / ".locks" / "shard-0-of-1.json"
+    assert json.loads(holder.read_text())["pid"] == held.pid
+    with store.lock_shard(0, 1):
+        assert json.loads(holder.read_text())["pid"] == os.getpid()
+    assert not holder.exists()
+
+
+def test_half_written_files_of_dead_processes_go_and_of_live_ones_stay(tmp_path):
+    store = new(tmp_path)
+    store.plan("relu", grid((0.1,), 2).rows())
+    table, ending = tmp_path / "models.zarr" / "relu" / "W", f"{'0' * 32}.partial"
+    old, live, folder, other = (
+        table / f"c.0.{ending}",
+        table / f"c.1.{ending}",
+        tmp_path / f"arrays.zarr.{ending}",
+        tmp_path / "a.partial",
+    )
+    for path in (old, other):
+        path.write_text("")
+    folder.mkdir()
+    for path in (old, folder, other):
+        os.utime(path, (0, 0))
+    with store.lock_shard(0, 2):
+        assert not old.exists() and not folder.exists() and other.exists()
+        live.write_text("")
+        with store.lock_shard(1, 2):
+            assert live.exists()
