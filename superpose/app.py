@@ -5,24 +5,22 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import xarray as xr
 import yaml
 from rich.console import Console
 
-from superpose import __version__, config, store
+from superpose import config, store
 from superpose.arguments import InputError
 from superpose.config import Compute, Run
 from superpose.console import Bar, duration, log, logged, results, show_claims, show_plan
-from superpose.experiment import Claim, Verdict, measured
-from superpose.grid import concatenate
-from superpose.interrupt import Guard, guarded
-from superpose.measuring import measurer
-from superpose.planning import Job, my_blocks, new_schema, open_store, plan, where
+from superpose.continuing import set_aside
+from superpose.experiment import Claim, Verdict
+from superpose.interrupt import guarded
+from superpose.planning import Job, open_store, plan, where
 from superpose.store import Store
-from superpose.sweep import sweep
+from superpose.work import measure, train
 
 
 def cores() -> int:
@@ -75,21 +73,25 @@ def run_sweep(overrides: Sequence[str] = (), *, console: Console | None = None) 
 def execute(run: Run, console: Console) -> None:
     """Plan, train what is missing, measure, draw and judge."""
     devices = devices_of(run.compute)
-    table = open_store(run)
+    table, earlier = open_store(run)
     if table is not None and run.repair and not run.plan:
         repair(table, console)
-    jobs = plan(run, table, devices)
+    jobs = plan(run, table, earlier, devices)
     show_plan(console, run, jobs, devices)
     if run.plan:
         return
     begun = time.perf_counter()
     run.folder.mkdir(parents=True, exist_ok=True)
     with logged(run.folder / "run.log"), guarded() as guard:
-        table = table or create(run, devices)
+        table = table or create(run, jobs, earlier)
         save_settings(run)
         with table.lock_shard(run.compute.shard, run.compute.shards):
-            train(run, table, jobs, devices, guard, console)
-            measure(run, table, jobs, guard)
+            bar = Bar(console)
+            with bar.progress:
+                for job in jobs:
+                    train(run, table, job, devices, guard, bar)
+            for job in jobs:
+                measure(run, table, job, guard)
         log.info("trained and measured in %.1f s", time.perf_counter() - begun)
         left = sum(len(table.missing(job.label, job.rows)) for job in jobs)
         if left:
@@ -99,10 +101,11 @@ def execute(run: Run, console: Console) -> None:
     console.print(f"[dim]{duration(time.perf_counter() - begun)}[/]")
 
 
-def create(run: Run, devices: list[jax.Device]) -> Store:
-    """A new store for the run."""
-    identities = {label: variant.identity for label, variant in run.variants.items()}
-    return Store.create(run.folder, identities, {label: new_schema(run, label, devices) for label in run.variants})
+def create(run: Run, jobs: list[Job], earlier: Store | None) -> Store:
+    """A new store for the run; the one that it continues is set aside."""
+    if earlier is not None:
+        set_aside(earlier)
+    return Store.create(run.folder, run.identity, {job.label: job.schema for job in jobs})
 
 
 def repair(table: Store, console: Console) -> None:
@@ -112,58 +115,6 @@ def repair(table: Store, console: Console) -> None:
         for damage in damages:
             console.print(f"damaged: {where(Path(damage.path))}: {damage.what}")
         table.forget(variant, {damage.block for damage in damages})
-
-
-def train(run: Run, table: Store, jobs: list[Job], devices: list[jax.Device], guard: Guard, console: Console) -> None:
-    """Train the missing blocks of this shard, each written as soon as it is done, with its measures."""
-    bar = Bar(console)
-    note = {"jax": jax.__version__, "device": devices[0].device_kind, "superpose": __version__}
-    with bar.progress:
-        for job in jobs:
-            with guard.shield():
-                table.plan(job.label, job.rows)
-                add_measures(table, job)
-            numbers = my_blocks(run, table, job.label, job.rows)
-            if not numbers:
-                continue
-            blocks = [table.rows(job.label, number) for number in numbers]
-            bar.start(job, sum(map(len, blocks)))
-            measures = [(each.name, measurer(each, job.variant.program)) for each in job.measures]
-            how: dict[str, Any] = {"tile": job.schema.tile, "devices": devices, "seeding": job.variant.seeding}
-            trained = sweep(job.variant.program, blocks, **how, on_compile=bar.compiled_in, on_models=bar.advance)
-            for place, arrays in trained:
-                found = {name: function(blocks[place], arrays) for name, function in measures}
-                with guard.shield():
-                    table.write(job.label, numbers[place], arrays)
-                    for name, own in found.items():
-                        table.write(job.label, numbers[place], own, part=name)
-                    table.record(job.label, numbers[place], note)
-                log.info("%s: block %d, %d models", job.label, numbers[place], len(blocks[place]))
-
-
-def add_measures(table: Store, job: Job) -> None:
-    """Make room for the measures that the table lacks or has in another version."""
-    for each in job.measures:
-        variables = measured(each, job.variant.program.model, job.variant.program.task())
-        table.set_part(job.label, each.name, variables, each.version)
-
-
-def measure(run: Run, table: Store, jobs: list[Job], guard: Guard) -> int:
-    """Fill in the measures that trained models lack; how many blocks that were."""
-    count = 0
-    for job in jobs:
-        for each in job.measures:
-            numbers = my_blocks(run, table, job.label, job.rows, each.name)
-            function = measurer(each, job.variant.program)
-            for number in numbers:
-                rows = table.rows(job.label, number)
-                arrays = function(rows, table.read(job.label, number, list(job.variant.program.model.dims)))
-                with guard.shield():
-                    table.write(job.label, number, arrays, part=each.name)
-            if numbers:
-                log.info("%s: measured %s in %d blocks", job.label, each.name, len(numbers))
-            count += len(numbers)
-    return count
 
 
 def measure_again(folder: Path) -> int:
@@ -178,12 +129,9 @@ def measure_again(folder: Path) -> int:
     overrides = [*settings["overrides"], *place]
     with config.session(overrides):
         run = config.build(overrides, start=start_jax)
-    jobs = plan(run, open_store(run), devices_of(run.compute))
-    whole = [dataclasses.replace(job, rows=concatenate([table.rows(job.label, k) for k in range(table.blocks(job.label))])) for job in jobs]
+    jobs = plan(run, *open_store(run), devices_of(run.compute))
     with guarded() as guard, table.lock_shard(run.compute.shard, run.compute.shards):
-        for job in whole:
-            add_measures(table, job)
-        return measure(run, table, whole, guard)
+        return sum(measure(run, table, dataclasses.replace(job, rows=table.all_rows(job.label)), guard) for job in jobs)
 
 
 def finish(run: Run, table: Store, console: Console) -> None:

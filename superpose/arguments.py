@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 
 AXES = ("sparsity", "importance", "learning_rate", "weight_decay", "seed")
-NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:nan|inf)"
 TYPED = re.compile(rf"^({'|'.join(AXES)})=(.*)$")
 
 
@@ -34,7 +34,7 @@ def _rewrite(override: str) -> list[str]:
     if not found:
         return [override]
     axis, value = found[1], found[2].strip()
-    if re.fullmatch(rf"{NUMBER}(\s*,\s*{NUMBER})+", value):
+    if re.fullmatch(rf"(?:{NUMBER})(?:\s*,\s*(?:{NUMBER}))+", value):
         raise InputError(
             f"`{override}` would start a process for each model. The models of an axis train together: type {axis}=[{value}]"
         )

@@ -124,7 +124,7 @@ def build(named: Mapping[str, Mapping[str, Any]], opened: Mapping[str, Mapping[s
         path = consumer(name, program)
         points = levels(name, named[name], own.get(path) if path else None)
         if path is None and points is not None and len(points) != 1:
-            raise ValueError(f"`{name}` has {len(points)} points, and nothing in this program consumes it. {_why(name)}")
+            raise ValueError(f"Nothing in this program consumes `{name}` ({len(points)} points). {_why(name)}")
         if path is not None and points is not None:
             axes.append(check_levels(Axis(name, tuple(points), path), program))
     for name, node in opened.items():
@@ -174,7 +174,7 @@ def check_levels(axis: Axis, program: Program) -> Axis:
 def check_sparsity(sparsity: float, program: Program) -> None:
     if not 0.0 <= sparsity < 1.0:
         raise ValueError(
-            f"`sparsity` must lie in [0, 1), got {sparsity:g}. Sparsity is the probability that a feature is zero; for a density"
+            f"`sparsity` must lie in [0, 1), got {sparsity!r}. Sparsity is the probability that a feature is zero; for a density"
             " d write sparsity = 1 - d, or type sparsity.density=[d], d in (0, 1]."
         )
     if isinstance(program.features, IndependentFeatures):
@@ -182,6 +182,6 @@ def check_sparsity(sparsity: float, program: Program) -> None:
         if densities.min() < SMALLEST_DENSITY * (1 - 1e-6) or densities.max() > 1 + 1e-6:
             raise ValueError(
                 f"Every feature's density, (1 - sparsity) * relative_density, must lie in [{SMALLEST_DENSITY:g}, 1], got"
-                f" {densities.min():g} to {densities.max():g} at sparsity {sparsity:g}. A draw has 23 bits: below"
+                f" {densities.min():g} to {densities.max():g} at sparsity {sparsity!r}. A draw has 23 bits: below"
                 f" {SMALLEST_DENSITY:g} it can no longer tell how often a feature is active."
             )

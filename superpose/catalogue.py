@@ -11,6 +11,8 @@ from pathlib import Path
 
 import yaml
 
+from superpose.arguments import InputError
+
 PACKAGE = Path(__file__).parent
 DEFAULT = "basic_results"
 
@@ -79,7 +81,7 @@ def find(name: str) -> Found:
     """The experiment `name` of the first root that holds it.
 
     Raises:
-        ValueError: none does; the message names the nearest.
+        InputError: none does; the message names the nearest.
     """
     for root in roots():
         here = at(root, name)
@@ -88,7 +90,7 @@ def find(name: str) -> Found:
     names = [experiment.name for experiment in experiments()]
     near = difflib.get_close_matches(name, names, 1)
     hint = f"Did you mean experiment={near[0]}?" if near else f"There are: {', '.join(names)}."
-    raise ValueError(
+    raise InputError(
         f"There is no experiment {name!r}. {hint} An experiment is conf/experiment/{name}.yaml and experiments/{name}.py in"
         " the current folder or in one of $SUPERPOSE_PATH."
     )

@@ -5,6 +5,7 @@ values, programs and grids, in which Hydra is not seen any more.
 """
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -101,6 +102,11 @@ class Run:
     plan: bool
     repair: bool
 
+    @property
+    def identity(self) -> dict[str, dict[str, Any]]:
+        """Variant -> its identity."""
+        return {label: variant.identity for label, variant in self.variants.items()}
+
 
 def compose(overrides: Sequence[str]) -> dict[str, Any]:
     """The configuration that the overrides give, as plain values, checked against the schema; and each group's option."""
@@ -132,6 +138,22 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
     shard, shards = settings["compute"]["shard"], settings["compute"]["shards"]
     if not 0 <= shard < shards:
         raise InputError(f"`compute.shard` must lie in 0 ... compute.shards - 1 = {shards - 1}, got {shard}.")
+
+
+def fitted(settings: Mapping[str, Any], typed: Sequence[str]) -> dict[str, Any]:
+    """The settings with each component's keys being those that its `_target_` takes.
+
+    A recipe, an experiment or a scale sets keys of the option that it has in mind; with another option chosen they are
+    dropped. A key that was typed stays, and is an error when the component is made.
+    """
+    given = {override.split("=", 1)[0].lstrip("+") for override in typed}
+    parts = dict(settings)
+    for name in COMPONENTS:
+        takes = inspect.signature(hydra.utils.get_object(settings[name]["_target_"])).parameters
+        keep = {"_target_", "levels", *takes, *(key.split(".", 1)[1] for key in given if key.startswith(f"{name}."))}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values()):
+            parts[name] = {key: value for key, value in settings[name].items() if key in keep}
+    return parts
 
 
 def component(settings: Mapping[str, Any], name: str) -> Any:
@@ -169,9 +191,11 @@ def seeding(settings: Mapping[str, Any]) -> Seeding:
     return Seeding(settings["seed"]["root"], settings["seed"]["init"], settings["seed"]["data"])
 
 
-def variant(settings: Mapping[str, Any]) -> Variant:
-    """The program and grid of composed settings."""
+def variant(overrides: Sequence[str]) -> Variant:
+    """The program and grid of a list of overrides."""
+    settings = compose(overrides)
     check_numbers(settings)
+    settings = fitted(settings, overrides)
     parts = {name: component(settings, name) for name in COMPONENTS}
     program = Program(**parts, record=recorded(settings))
     own = {f"{name}.{key}": value for name in COMPONENTS for key, value in settings[name].items() if isinstance(value, float | int)}
@@ -224,7 +248,7 @@ def build(overrides: Sequence[str], *, start: Callable[[Compute], None]) -> Run:
         settings = compose(overrides)
         start(Compute(**settings["compute"]))
         lists = settings["variants"] or {settings["choices"]["model"]: []}
-        variants = {label: variant(compose([*overrides, *rewrite(more)])) for label, more in lists.items()}
+        variants = {label: variant([*overrides, *rewrite(more)]) for label, more in lists.items()}
     except InputError:
         raise
     except ValueError as error:

@@ -67,9 +67,11 @@ def show_plan(console: Console, run: Run, jobs: list[Job], devices: list) -> Non
     programs = sum(job.missing > 0 for job in jobs)
     time = f"about {duration(expected_seconds(jobs))}" if devices[0].platform == "cpu" else "unknown on this device"
     cost = f"{programs} program{'s' * (programs != 1)} to compile, memory about {working_bytes(jobs) / 1e9:.1f} GB, time {time}"
-    console.print(f"on {kind}: {cost if programs else 'nothing to train'}")
+    console.print(f"on {kind}: {cost if programs else 'nothing to train'}", soft_wrap=True)
     if run.compute.shards > 1:
         console.print(f"this is shard {run.compute.shard} of {run.compute.shards}")
+    for path in dict.fromkeys(job.earlier.table.path for job in jobs if job.earlier and job.missing):
+        console.print(f"continuing the models of {where(path)}")
     console.print(f"to [bold]{where(run.folder)}[/]")
     log.info("plan: %s, %d models, %d done, %s", run.found.name, models, done, kind)
 

@@ -12,9 +12,10 @@ from superpose.grid import Rows
 from superpose.program import Coordinates, Program
 
 ROWS_AT_ONCE = 64
+Measurer = Callable[[Rows, dict[str, np.ndarray]], dict[str, np.ndarray]]
 
 
-def measurer(measure: Measure, program: Program) -> Callable[[Rows, dict[str, np.ndarray]], dict[str, np.ndarray]]:
+def measurer(measure: Measure, program: Program) -> Measurer:
     """The function (rows, their arrays) -> the measure's arrays, (row, ...), compiled once.
 
     It goes through the rows 64 at a time, the last of them filled up, so that a model's numbers do not depend on which

@@ -4,6 +4,7 @@ Nothing is written here. A store that exists has fixed its tile and blocks; for 
 """
 
 import dataclasses
+from functools import cached_property
 from pathlib import Path
 
 import jax
@@ -12,8 +13,11 @@ import numpy as np
 from superpose import estimate
 from superpose.arguments import InputError
 from superpose.config import Run, Variant
+from superpose.continuing import Earlier, earlier
 from superpose.experiment import Measure, measured
-from superpose.grid import Rows, Tile, fit_tile, of_shard, pack
+from superpose.grid import Rows, Tile, fit_tile, pack
+from superpose.measuring import Measurer, measurer
+from superpose.program import Program
 from superpose.store import MODELS, Schema, Store
 
 COMPILE_SECONDS = 3.0
@@ -33,57 +37,72 @@ class Job:
     blocks: int
     seconds: float
     bytes: float
+    earlier: Earlier | None
+
+    @cached_property
+    def measurers(self) -> list[Measurer]:
+        """For each measure its compiled function."""
+        return [measurer(measure, self.variant.program) for measure in self.measures]
 
     @property
     def missing(self) -> int:
         return len(self.rows) - self.done
 
 
-def open_store(run: Run) -> Store | None:
-    """The run's store, if there is one and it is this run's.
+def open_store(run: Run) -> tuple[Store | None, Store | None]:
+    """The run's store, if there is one, and the one with fewer steps that it continues, if there is one.
 
     Raises:
-        StoreError: it is another run's (which keys differ, what to type), or it cannot be read.
+        StoreError: there is another run's store (which keys differ, what to type), or it cannot be read.
     """
     path = run.folder / "models.zarr"
-    if not path.exists():
-        return None
+    before = earlier(run)
+    if not path.exists() or (before is not None and before.path == path):
+        return None, before
     store = Store.open(path)
-    store.check_identity({label: variant.identity for label, variant in run.variants.items()})
-    return store
+    store.check_identity(run.identity)
+    return store, before
 
 
-def plan(run: Run, store: Store | None, devices: list[jax.Device]) -> list[Job]:
+def plan(run: Run, store: Store | None, before: Store | None, devices: list[jax.Device]) -> list[Job]:
     """The jobs of a run, variant by variant."""
-    return [job(run, label, store, devices) for label in run.variants]
+    return [job(run, label, store, before, devices) for label in run.variants]
 
 
-def job(run: Run, label: str, store: Store | None, devices: list[jax.Device]) -> Job:
+def job(run: Run, label: str, store: Store | None, before: Store | None, devices: list[jax.Device]) -> Job:
     variant = run.variants[label]
     program, rows = variant.program, variant.grid.rows()
     schema = new_schema(run, label, devices) if store is None else store.schema(label)
-    asked = run.compute.tile
-    if store is not None and asked not in (None, schema.tile.models, schema.attributes["tile_budget"]):
-        raise InputError(
-            f"The store was made with tiles of {schema.tile.models} models, got compute.tile={asked}. Another tile rounds"
-            " differently, so a store keeps its own. Leave compute.tile out, or give another name=..."
-        )
+    old = before or store
+    if old is not None:
+        made = old.schema(label)
+        schema = dataclasses.replace(schema, tile=made.tile, block_rows=made.block_rows, attributes=made.attributes)
+        check_tile(run, schema)
     done = store.count_done(label, rows)[0] if store else 0
-    left = len(rows) - done
-    seconds = estimate.step_seconds(program) * program.schedule.steps * left / len(devices)
+    start = Earlier(before, label, variant) if before else None
+    seconds = estimate.step_seconds(program) * program.schedule.steps * (len(rows) - done) / len(devices)
     lanes = schema.tile.seeds * estimate.draw_bytes(program)
     working = len(devices) * (schema.tile.models * estimate.model_bytes(program) + lanes)
     blocks = missing_blocks(store, label, schema, rows)
-    return Job(label, variant, run.experiment.measures(), schema, rows, done, blocks, seconds, working)
+    return Job(label, variant, run.experiment.measures(), schema, rows, done, blocks, seconds, working, start)
+
+
+def check_tile(run: Run, schema: Schema) -> None:
+    """Raise InputError if `compute.tile` asks for another tile than the store's."""
+    if run.compute.tile not in (None, schema.tile.models, schema.attributes["tile_budget"]):
+        raise InputError(
+            f"The store was made with tiles of {schema.tile.models} models, got compute.tile={run.compute.tile}. Another tile"
+            " rounds differently, so a store keeps its own. Leave compute.tile out, or give another name=..."
+        )
 
 
 def missing_blocks(store: Store | None, label: str, schema: Schema, rows: Rows) -> int:
     """How many blocks there are to train: those of the store that are not done, and those of models it lacks."""
-    known = [] if store is None else [store.rows(label, block) for block in range(store.blocks(label))]
-    keys = {key for part in known for key in part.keys()}
-    new = np.array([key not in keys for key in rows.keys()], bool)
-    fresh = len(pack(rows[new], schema.tile, schema.block_rows))
-    return fresh + (len(store.missing(label, rows)) if store else 0)
+    if store is None:
+        return len(pack(rows, schema.tile, schema.block_rows))
+    known = set(store.all_rows(label).keys())
+    new = np.array([key not in known for key in rows.keys()], bool)
+    return len(pack(rows[new], schema.tile, schema.block_rows)) + len(store.missing(label, rows))
 
 
 def new_schema(run: Run, label: str, devices: list[jax.Device]) -> Schema:
@@ -108,16 +127,11 @@ def new_schema(run: Run, label: str, devices: list[jax.Device]) -> Schema:
     )
 
 
-def block_rows(run: Run, program, tile: Tile, row_bytes: float, rows: int) -> int:
+def block_rows(run: Run, program: Program, tile: Tile, row_bytes: float, rows: int) -> int:
     """Rows of a block, in whole tiles: as many as `compute.block` asks for, else by work and size, with one a shard."""
     if run.compute.block:
         return tile.models * max(1, run.compute.block // tile.models)
     return estimate.block_rows(program, tile.models, row_bytes, -(-rows // run.compute.shards))
-
-
-def my_blocks(run: Run, store: Store, label: str, rows: Rows, part: str = MODELS) -> list[int]:
-    """The blocks that lack `part` and are this shard's."""
-    return of_shard(store.missing(label, rows, part), run.compute.shard, run.compute.shards)
 
 
 def working_bytes(jobs: list[Job]) -> float:

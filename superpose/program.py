@@ -18,7 +18,7 @@ from superpose import record as records
 from superpose.features import AbstractFeatures
 from superpose.initial import AbstractInit, Xavier
 from superpose.labels import Variable
-from superpose.models import AbstractToyModel, trained
+from superpose.models import AbstractToyModel, split_trained, trained
 from superpose.objective import AbstractObjective, Sampled, evaluate
 from superpose.optimizers import AbstractOptimizer, AbstractSchedule, AdamW, Constant
 from superpose.record import Record
@@ -112,6 +112,19 @@ class Program(eqx.Module):
         """The trained model of these coordinates and stored arrays, and its task."""
         here = self.at(coordinates)
         return eqx.tree_at(trained(here.model), here.model, [arrays[name] for name in here.model.dims]), here.task()
+
+    def state(self, arrays: dict[str, np.ndarray]) -> TrainState:
+        """The state in which stored models stopped: `arrays` are those of a program that recorded its state, with any
+        leading dimensions."""
+        like, _ = split_trained(self.model)
+        structure = jax.tree.structure(jax.eval_shape(self.optimizer.build(self.schedule).init, like))
+        leaves_of = [arrays[f"optimizer_{k}"] for k in range(structure.num_leaves)]
+        here = eqx.tree_at(trained(self.model), like, [arrays[name] for name in self.model.dims])
+        return TrainState(here, jax.tree.unflatten(structure, leaves_of))
+
+    def state_names(self) -> list[str]:
+        """The stored arrays that `state` needs."""
+        return [*self.model.dims, *(name for name in self.variables() if name.startswith("optimizer_"))]
 
     def variables(self) -> dict[str, Variable]:
         """The arrays that a call gives, found without training; each is checked against its dimensions' names."""

@@ -1,5 +1,7 @@
 """What every test finds: four CPU devices, no display, and an empty current folder."""
 
+from pathlib import Path
+
 import jax
 import matplotlib
 import pytest
@@ -23,6 +25,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path, monkeypatch):
-    """Each test starts in an empty folder: what a run writes to ./outputs ends there, and no stray file is found."""
+    """Each test starts in an empty folder: what a run writes to ./outputs ends there, and no stray file is found.
+
+    Processes that a test starts import this checkout.
+    """
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
     monkeypatch.delenv("SUPERPOSE_PATH", raising=False)

@@ -106,6 +106,12 @@ class Store:
         table = self.table(variant)
         return table.columns([block])[: table.used(block)]
 
+    def all_rows(self, variant: str) -> Rows:
+        """Every model in the table, done or not."""
+        table = self.table(variant)
+        columns = table.columns(range(table.blocks))
+        return columns[columns.seeds >= 0]
+
     def plan(self, variant: str, rows: Rows) -> None:
         """Enter the rows that the table lacks, as new blocks of whole tiles. Twice is as once.
 
