@@ -6,14 +6,14 @@ an error when it has several. Every check of a level is made here, on the host.
 """
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from superpose import leaves
 from superpose.features import SMALLEST_DENSITY, IndependentFeatures
-from superpose.grid import Axis, Grid
+from superpose.grid import LARGEST_SEED, Axis, Grid
 from superpose.program import Program
 
 COMPONENTS = ("features", "weighting", "model", "target", "objective", "optimizer")
@@ -67,7 +67,11 @@ def seeds(node: Mapping[str, Any]) -> tuple[int, ...]:
         raise ValueError("`seed.points` and `seed.count` are both given. Leave one out.")
     points = node["points"]
     if points is not None:
-        return tuple(points if isinstance(points, Sequence) and not isinstance(points, str) else [points])
+        listed = points if isinstance(points, list) else [points]
+        wrong = [point for point in listed if isinstance(point, bool) or not isinstance(point, int)]
+        if wrong:
+            raise ValueError(f"A seed is an integer from 0 to {LARGEST_SEED} (2^32 - 1), got {wrong[0]!r}.")
+        return tuple(listed)
     count = node["count"] if node["count"] is not None else (node["preset"] or {}).get("count")
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"`seed` is a count of at least 1, got {count!r}. Type seed=8, or seed.points=[3,5] for these two.")

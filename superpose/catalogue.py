@@ -33,11 +33,6 @@ class Found:
         told = [line for line in comments if not line.startswith(("@package", "python -m"))]
         return told[0] if told else ""
 
-    @property
-    def search(self) -> list[str]:
-        """The override that lets Hydra find the groups that come with superpose, where this root is another."""
-        return [] if self.root == shipped() else [f"hydra.searchpath=['file://{shipped() / 'conf'}']"]
-
 
 def shipped() -> Path:
     """The root that comes with superpose: in a wheel inside the package, in a checkout beside it."""

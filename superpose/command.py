@@ -8,18 +8,18 @@ HYDRA_FULL_ERROR=1 shows where an error comes from.
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from superpose import catalogue
-from superpose.arguments import InputError, rewrite, value_of
+from superpose.arguments import InputError, rewrite
 from superpose.interrupt import Interrupted
+from superpose.searching import look_for
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
 
@@ -57,17 +57,17 @@ def with_flags(argv: Sequence[str]) -> None:
     """What Hydra does with its flags; each job of a multirun is one run."""
     flags = [word for word in argv if word.startswith("-")]
     overrides = rewrite([word for word in argv if not word.startswith("-")])
-    found = catalogue.find(value_of(overrides, "experiment") or catalogue.DEFAULT)
+    folder = look_for(overrides)
     if "-m" in flags or "--multirun" in flags:
         parsed = OverridesParser.create().parse_overrides(overrides)
         swept = [each.key_or_group for each in parsed if each.is_sweep_override()]
         overrides = [*overrides, f"swept=[{','.join(swept)}]"]
     os.environ[FULL_ERROR] = "1"  # Hydra hands its errors on, for `main` to tell
-    sys.argv = [sys.argv[0], *flags, *found.search, *overrides]
-    hydra.main(config_path=str(found.root / "conf"), config_name="config", version_base="1.3")(_job)()
+    sys.argv = [sys.argv[0], *flags, *overrides]
+    hydra.main(config_path=folder, config_name="config", version_base="1.3")(_job)()
 
 
-def _job(cfg: DictConfig) -> None:
+def _job(cfg: Any) -> None:
     try:
         one(list(HydraConfig.get().overrides.task))
     except Exception as error:
@@ -81,7 +81,7 @@ def told(error: Exception, overrides: Sequence[str]) -> str:
         from superpose.config import session
         from superpose.teaching import teach
 
-        with session(overrides):
+        with session([word for word in overrides if not word.startswith("-")]):
             return teach(error)
     if isinstance(error, InputError) or _of_the_store(error):
         return str(error)

@@ -7,7 +7,7 @@ values, programs and grids, in which Hydra is not seen any more.
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from superpose.experiment import Experiment, load_experiment
 from superpose.grid import LARGEST_SEED, Grid
 from superpose.program import Program
 from superpose.record import Record, log_spaced
+from superpose.searching import look_for
 from superpose.sweep import Seeding
 from superpose.teaching import teach
 
@@ -198,7 +199,8 @@ def variant(overrides: Sequence[str]) -> Variant:
     settings = fitted(settings, overrides)
     parts = {name: component(settings, name) for name in COMPONENTS}
     program = Program(**parts, record=recorded(settings))
-    own = {f"{name}.{key}": value for name in COMPONENTS for key, value in settings[name].items() if isinstance(value, float | int)}
+    numbers = {f"{name}.{key}": value for name in COMPONENTS for key, value in settings[name].items()}
+    own = {path: float(value) for path, value in numbers.items() if isinstance(value, float | int)}
     try:
         grid = axes.build({name: settings[name] for name in AXES}, settings["axes"], program, own)
     except ValueError as error:
@@ -243,7 +245,6 @@ def build(overrides: Sequence[str], *, start: Callable[[Compute], None]) -> Run:
     try:
         overrides = rewrite(overrides)
         found = catalogue.find(value_of(overrides, "experiment") or catalogue.DEFAULT)
-        overrides = [*found.search, *overrides]
         experiment = load_experiment(found.module)
         settings = compose(overrides)
         start(Compute(**settings["compute"]))
@@ -259,9 +260,8 @@ def build(overrides: Sequence[str], *, start: Callable[[Compute], None]) -> Run:
     return Run(found, experiment, variants, folder, compute, settings, tuple(overrides), *flags)
 
 
-def session(overrides: Sequence[str]) -> Any:
-    """A context in which `build` may be called outside a Hydra job."""
+def session(overrides: Sequence[str]) -> AbstractContextManager[Any]:
+    """A context in which `build` may be called; inside a Hydra job there is one already."""
     if GlobalHydra.instance().is_initialized():
         return nullcontext()
-    found = catalogue.find(value_of(rewrite(overrides), "experiment") or catalogue.DEFAULT)
-    return hydra.initialize_config_dir(str(found.root / "conf"), version_base="1.3")
+    return hydra.initialize_config_dir(look_for(list(overrides)), version_base="1.3")

@@ -27,10 +27,10 @@ def vector(values: Any) -> Array:
 
 
 def part(tree: Any, path: Sequence[str]) -> Any:
-    """What lies at a path of attribute names, dictionary keys and indices.
+    """What lies at a path of field names, dictionary keys and indices.
 
     Raises:
-        LookupError, AttributeError, ValueError: nothing lies there.
+        LookupError, ValueError, TypeError: nothing lies there.
     """
     for name in path:
         if isinstance(tree, dict):
@@ -38,7 +38,7 @@ def part(tree: Any, path: Sequence[str]) -> Any:
         elif isinstance(tree, tuple | list | jax.Array):
             tree = tree[int(name)] if 0 <= int(name) < len(tree) else ()[int(name)]
         else:
-            tree = getattr(tree, name)
+            tree = vars(tree)[name]  # a field: a property is no leaf
     return tree
 
 
@@ -70,6 +70,6 @@ def is_scalar(tree: Any, path: str) -> bool:
     """Whether `path` names one float of `tree`."""
     try:
         leaf = part(tree, path.split("."))
-    except (AttributeError, LookupError, ValueError, TypeError):
+    except (LookupError, ValueError, TypeError):
         return False
     return eqx.is_inexact_array(leaf) and np.ndim(leaf) == 0

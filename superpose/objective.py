@@ -11,7 +11,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 
 from superpose import theory
 from superpose.features import IndependentFeatures
@@ -70,7 +70,7 @@ def evaluate(model: AbstractToyModel, task: Task) -> Estimate:
 
 def over_draws(
     draw: Callable[[PRNGKeyArray], PyTree[Array]],
-    keys: PRNGKeyArray,
+    keys: Key[Array, " turn"],
     items: PyTree[Array],
     function: Callable[[PyTree[Array], PyTree[Array]], PyTree[Array]],
 ) -> PyTree[Array]:

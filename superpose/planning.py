@@ -127,7 +127,7 @@ def new_schema(run: Run, label: str, devices: list[jax.Device]) -> Schema:
     )
 
 
-def block_rows(run: Run, program: Program, tile: Tile, row_bytes: float, rows: int) -> int:
+def block_rows(run: Run, program: Program, tile: Tile, row_bytes: int, rows: int) -> int:
     """Rows of a block, in whole tiles: as many as `compute.block` asks for, else by work and size, with one a shard."""
     if run.compute.block:
         return tile.models * max(1, run.compute.block // tile.models)
@@ -141,7 +141,7 @@ def working_bytes(jobs: list[Job]) -> float:
 
 def expected_seconds(jobs: list[Job]) -> float:
     """The time that the run will take on a CPU, one compile a program included."""
-    return sum(job.seconds + COMPILE_SECONDS for job in jobs if job.missing)
+    return sum((job.seconds + COMPILE_SECONDS for job in jobs if job.missing), 0.0)
 
 
 def where(path: Path) -> str:

@@ -10,6 +10,7 @@ Colour-blind readers can tell both apart. Figures are made without pyplot, so th
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -158,6 +159,15 @@ def norm_bars(ax: Axes, norm: Num[np.ndarray, " n"], superposition: Num[np.ndarr
     ax.barh(np.arange(len(norm)), lengths, height=0.85, color=SUPERPOSITION.colours(superposition), snap=False)
     ax.set(xlim=(0, max(1.0, float(np.max(lengths))) * 1.05), ylim=(len(norm) - 0.5, -0.5), yticks=[])
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def align(axes: Sequence[Axes], widths: Sequence[float]) -> None:
+    """Side by side, a height of 1 and these widths each: rows of a `gram`, a `bias` and `norm_bars` line up.
+
+    The columns of their grid need the same `width_ratios`.
+    """
+    for ax, width in zip(axes, widths, strict=True):
+        ax.set(aspect="auto", box_aspect=1 / width)
 
 
 def arrows(ax: Axes, W: Num[np.ndarray, "2 n"], importance: Num[np.ndarray, " n"]) -> None:

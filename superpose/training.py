@@ -75,7 +75,8 @@ def train(
         segment: steps whose draws are made at once; chosen from their size where left out.
     """
     optim, (trained, constant) = optimizer.build(schedule), split_trained(model)
-    state = TrainState(trained, optim.init(trained)) if state is None else state
+    fresh = TrainState(trained, optim.init(trained))
+    state = fresh if state is None else continued(state, fresh, first)
     draw = lambda key: objective.noise(task, key=key)
     loss = lambda trained, noise: objective.loss(eqx.combine(trained, constant), task, noise)
     recorded = record.steps(schedule.steps)
@@ -102,6 +103,16 @@ def train(
     keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.asarray(recorded, jnp.uint32))
     curve = over_draws(draw, keys, kept, lambda noise, trained: loss(trained, noise))
     return TrainResult(eqx.combine(state.trained, constant), state.optimizer, curve, kept)
+
+
+def continued(state: TrainState, fresh: TrainState, first: int) -> TrainState:
+    """`state` before step `first`, with the optimiser's step counts as those of a run from step 0.
+
+    Those are one number for all cells under `vmap`. Stored ones are a number for each cell, and XLA rounds a division by
+    such a vector otherwise than one by a scalar.
+    """
+    count = lambda new, old: new + first if jnp.issubdtype(new.dtype, jnp.integer) else old
+    return TrainState(state.trained, jax.tree.map(count, fresh.optimizer, state.optimizer))
 
 
 def timetable(key: PRNGKeyArray, first: int, last: int, length: int, recorded: np.ndarray) -> tuple:

@@ -1,5 +1,8 @@
 """What every test finds: four CPU devices, no display, and an empty current folder."""
 
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import jax
@@ -10,6 +13,16 @@ import pytest
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_num_cpu_devices", 4)
 matplotlib.use("Agg")
+
+
+def pytest_configure(config: pytest.Config):
+    """A program that two tests compile, or a test and a process that it starts, is compiled once."""
+    cache = tempfile.mkdtemp(prefix="superpose-compiled-")
+    config.add_cleanup(lambda: shutil.rmtree(cache, ignore_errors=True))
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    jax.config.update("jax_compilation_cache_dir", cache)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 def pytest_addoption(parser: pytest.Parser):

@@ -100,4 +100,6 @@ def test_the_commands_of_a_wheel(python, elsewhere):
 def test_importing_superpose_imports_no_library():
     """What takes seconds to import is imported when it is used."""
     loaded = f"import sys, superpose; print(*sorted({UNUSED!r} & set(sys.modules)))"
-    assert call(sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {loaded}", cwd=ROOT).split() == []
+    assert (
+        call(sys.executable, "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {loaded}", cwd=ROOT).split() == []
+    )

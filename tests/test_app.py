@@ -1,0 +1,167 @@
+"""Whole runs: growth, shards, continuing, repair, measuring again. What is trained once is never trained again."""
+
+import errno
+import os
+
+import laboratory
+import numpy as np
+import pytest
+import xarray as xr
+
+import superpose
+from superpose import app, arguments, store
+from superpose.record import log_spaced
+from superpose.store import DamageError, StoreError
+
+LEVELS = "sparsity=[0.0,0.5,0.9]"
+
+
+@pytest.fixture(autouse=True)
+def lab(tmp_path):
+    return laboratory.make(tmp_path)
+
+
+def run(*overrides: str) -> xr.DataTree:
+    return superpose.run_sweep(["experiment=tiny", *overrides])
+
+
+def test_a_run_ends_with_arrays_figure_settings_and_log(tmp_path):
+    tree = run(LEVELS)
+    folder = tmp_path / "outputs" / "tiny"
+    assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == [
+        "arrays.zarr", "config.yaml", "figure.png", "figure.svg", "models.zarr", "run.log",
+    ]  # fmt: skip
+    arrays = xr.open_datatree(folder / "arrays.zarr", engine="zarr", consolidated=False)
+    assert laboratory.same(tree, arrays)
+    assert tree["relu"]["W"].dims == ("sparsity", "seed", "hidden", "feature")
+    assert tree["relu"].sizes == {"sparsity": 3, "seed": 2, "hidden": 2, "feature": 4, "step": len(log_spaced(40))}
+    assert np.allclose(tree["relu"]["density"], [1.0, 0.5, 0.1])
+    assert float(tree["relu"]["importance"]) == 0.7 and float(tree["relu"]["weight_decay"]) == 0.01
+    assert np.allclose(tree["relu"]["bias_sum"], tree["relu"]["b"].sum("feature"), atol=1e-6)
+    model = superpose.model_at(tree["relu"], sparsity=0.5, seed=1)
+    assert np.array_equal(model.W, tree["relu"]["W"].sel(sparsity=0.5, seed=1))
+
+
+def test_the_same_command_again_trains_nothing(tmp_path):
+    run(LEVELS)
+    before = laboratory.chunks(tmp_path / "outputs/tiny")
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "outputs/tiny/models.zarr").rglob("c.*")}
+    (tmp_path / "outputs/tiny/figure.png").unlink()
+    run(LEVELS)
+    assert laboratory.chunks(tmp_path / "outputs/tiny") == before
+    assert all(path.stat().st_mtime_ns == then for path, then in times.items())
+    assert (tmp_path / "outputs/tiny/figure.png").exists()
+
+
+def test_levels_between_old_ones_and_more_seeds_leave_the_old_models_as_they_are(tmp_path):
+    small = run("sparsity=[0.0,0.9]")
+    before = laboratory.chunks(tmp_path / "outputs/tiny")
+    grown = run("sparsity=[0.0,0.5,0.9]", "seed=3")
+    after = laboratory.chunks(tmp_path / "outputs/tiny")
+    assert before.items() <= after.items() and len(after) > len(before)
+    assert grown["relu"].sizes["sparsity"] == 3 and grown["relu"].sizes["seed"] == 3
+    old = grown["relu"].to_dataset().sel(sparsity=[0.0, 0.9], seed=[0, 1])
+    assert np.array_equal(old["W"], small["relu"]["W"])
+    straight = run("sparsity=[0.0,0.5,0.9]", "seed=3", "name=straight", "compute.tile=2")
+    assert np.array_equal(straight["relu"]["W"], grown["relu"]["W"])
+
+
+def test_shards_and_blocks_change_no_number():
+    whole = run(LEVELS, "seed=4", "name=whole")
+    for shard in (1, 0):
+        execute = (LEVELS, "seed=4", "name=shards", "compute.block=3", f"compute.shard={shard}", "compute.shards=2")
+        tree = run(*execute)
+    assert laboratory.same(whole, tree)
+
+
+def test_devices_change_no_number():
+    trees = [run(LEVELS, f"name=on{k}", f"compute.devices={k}") for k in (1, 2, 4)]
+    assert laboratory.same(trees[0], trees[1]) and laboratory.same(trees[0], trees[2])
+
+
+def test_a_run_with_recorded_state_continues_to_the_bit(tmp_path):
+    more = (LEVELS, "record.state=true", "record.steps=[0,10,40]")
+    run(*more, "name=a")
+    continued = run(*more, "name=a", "schedule.steps=70", "seed=3")
+    straight = run(*more, "name=b", "schedule.steps=70", "seed=3")
+    assert laboratory.same(continued, straight)
+    assert (tmp_path / "outputs/a/models-40.zarr").is_dir()
+    assert laboratory.same(run(*more, "name=a", "schedule.steps=70", "seed=3"), straight)
+
+
+def test_more_steps_without_the_state_are_refused():
+    run(LEVELS)
+    with pytest.raises(StoreError, match="only if the optimiser's state was recorded"):
+        run(LEVELS, "schedule.steps=70")
+    with pytest.raises(StoreError, match=r"schedule\.steps"):
+        run(LEVELS, "schedule.steps=30")
+    run(LEVELS, "name=c", "schedule=cosine", "record.state=true")
+    with pytest.raises(StoreError, match="Only schedule=constant"):
+        run(LEVELS, "name=c", "schedule=cosine", "record.state=true", "schedule.steps=70")
+
+
+def test_another_identity_is_refused_with_the_keys_that_differ():
+    run(LEVELS)
+    with pytest.raises(StoreError, match=r"model\.m") as error:
+        run(LEVELS, "model.m=3")
+    assert "name=" in str(error.value)
+    with pytest.raises(arguments.InputError, match="a store keeps its own"):
+        run(LEVELS, "compute.tile=1")
+
+
+def test_a_damaged_chunk_is_named_and_trained_again_when_asked(tmp_path):
+    good = run(LEVELS)
+    (chunk,) = (tmp_path / "outputs/tiny/models.zarr/relu/W").glob("c.*")
+    data = bytearray(chunk.read_bytes())
+    data[len(data) // 2] ^= 1
+    chunk.write_bytes(bytes(data))
+    with pytest.raises(DamageError, match=r"relu/W/c\.0"):
+        run(LEVELS)
+    assert laboratory.same(run(LEVELS, "repair=true"), good)
+    chunk.unlink()
+    with pytest.raises(DamageError, match=r"relu/W/c\.0"):
+        superpose.load("outputs/tiny")
+    assert laboratory.same(run(LEVELS, "repair=true"), good)
+
+
+def test_a_full_disk_is_said_and_the_same_command_continues(monkeypatch):
+    real, left = os.fsync, [60]
+
+    def fsync(descriptor: int) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(StoreError, match="No space left"):
+        run(LEVELS)
+    monkeypatch.setattr(os, "fsync", real)
+    assert laboratory.same(run(LEVELS), run(LEVELS, "name=quiet"))
+
+
+def test_measures_are_filled_in_without_training(lab):
+    before = run(LEVELS)
+    chunk = laboratory.chunks(lab / "outputs/tiny")
+    newer = laboratory.MODULE.replace("jnp.sum(model.b)", "2 * jnp.sum(model.b)").replace('{"bias_sum": ()}', '{"bias_sum": ()}, "2"')
+    laboratory.make(lab, module=newer)
+    assert app.measure_again(lab / "outputs/tiny") == 1
+    after = store.load(lab / "outputs/tiny")
+    assert np.allclose(after["relu"]["bias_sum"], 2 * before["relu"]["bias_sum"], atol=1e-6)
+    weights = {name: data for name, data in chunk.items() if "/W/" in name or "/b/" in name}
+    assert weights.items() <= laboratory.chunks(lab / "outputs/tiny").items()
+    assert app.measure_again(lab / "outputs/tiny") == 0
+
+
+def test_a_plan_writes_nothing(tmp_path):
+    with app.config.session(["experiment=tiny"]):
+        wanted = app.config.build(["experiment=tiny", "plan=true"], start=app.start_jax)
+    app.execute(wanted, app.Console(quiet=True))
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_a_diverged_model_is_data_and_its_neighbours_are_untouched():
+    alone = run("learning_rate=[1e-3]", "name=alone", "compute.tile=2")
+    beside = run("learning_rate=[1e-3,1e30]", "name=beside")
+    assert beside["relu"]["finite"].values[0, 0].all() and not beside["relu"]["finite"].values[0, 1].any()
+    assert np.array_equal(beside["relu"]["W"].values[0, 0], alone["relu"]["W"].values[0], equal_nan=True)

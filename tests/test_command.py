@@ -1,0 +1,96 @@
+"""The command line in this process: exit codes, and errors that say what was wrong, what was got, what to type."""
+
+import laboratory
+import pytest
+
+from superpose import command
+
+CASES = [
+    ("sparsity=1.2", r"must lie in [0, 1), got 1.2"),
+    ("sparsity=-0.1", r"must lie in [0, 1), got -0.1"),
+    ("sparsity=nan", "`sparsity` must be finite"),
+    ("sparsity.density=[0]", "Sparsity is the probability that a feature is zero"),
+    ("sparsity=0.999999", "A draw has 23 bits"),
+    ("sparsity=[]", "`sparsity` has no points"),
+    ("sparsity=[0.1,0.1]", "holds one model twice"),
+    ("sparsity=[0.1,0.10000000001]", "the same float32 density"),
+    ("sparsity=[a,b]", "takes a list of numbers"),
+    ("sparsity=0.1,0.9", "type sparsity=[0.1,0.9]"),
+    ("-m sparsity=0.1,0.9", "type sparsity=[0.1,0.9]"),
+    ("sparsity=swep", "Did you mean sweep"),
+    ("sparsity.points=[0.1] sparsity.density=[0.1]", "Leave one out"),
+    ("model.m=0", "`model.m` must be an integer of at least 1, got 0"),
+    ("model.n=two", "`model.n` must be an integer of at least 1, got 'two'"),
+    ("model.k=3", "There is no key or group `model.k`. Did you mean model.n"),
+    ("model=rleu", "`model` has no option 'rleu'. Did you mean relu"),
+    ("modle=relu", "Did you mean model"),
+    ("+foo=1", "There is no key or group `foo`"),
+    ("experiment=tny", "Did you mean experiment=tiny?"),
+    ("experiment=unknown", "conf/experiment/unknown.yaml"),
+    ("plan=perhaps", "not a valid bool"),
+    ("seed=0", "`seed` is a count of at least 1, got 0"),
+    ("seed=1.5", "`seed` is a count of at least 1, got 1.5"),
+    ("seed.points=[-1]", "A seed is an integer from 0 to 4294967295"),
+    ("seed.points=[4294967296]", "A seed is an integer from 0 to 4294967295"),
+    ("seed.points=[1.5]", "A seed is an integer"),
+    ("seed.points=[3,3]", "`seed` holds 3 twice"),
+    ("seed.init=-1", "`seed.init` is an integer from 0"),
+    ("objective.batch=0", "`objective.batch` must be an integer of at least 1"),
+    ("schedule.steps=0", "`schedule.steps` must be an integer of at least 1"),
+    ("compute.tile=0", "`compute.tile` must be an integer of at least 1"),
+    ("compute.devices=99 compute.platform=cpu", "`compute.devices` is 99, and there are 4 cpu devices"),
+    ("compute.shard=2 compute.shards=2", "`compute.shard` must lie in 0 ... compute.shards - 1 = 1, got 2"),
+    ("weighting=uniform importance=[0.5,0.7]", "Choose a weighting that takes it"),
+    ("weighting=uniform importance=sweep", "Choose a weighting that takes it"),
+    ("optimizer=adam weight_decay=[0,0.1]", "optimizer=adamw"),
+    ("learning_rate=[-1]", "`learning_rate` must be at least 0, got -1"),
+    ("record.steps=[50]", "integers from 0 to schedule.steps = 40, got 50"),
+    ("+axes.bump={target:features.relative_densty.1,points:[0.5]}", "features.relative_density.0 ... "),
+    ("+axes.bump={target:model.W,points:[0.5]}", "which is no single float"),
+    ("+axes.bump={points:[0.5]}", "{target: PATH, points: [...]}"),
+    ("+axes.density={target:features.density,points:[0.5]}", "needs a name of its own"),
+    ("+axes.p={target:features.density,points:[0.5]}", "both set features.density"),
+    ("features.relative_density=[1,1]", "one factor per feature, n = 4, got 2"),
+    ("features.relative_density=[1,1,1,20]", "must lie in [1e-05, 1]"),
+]
+
+
+@pytest.fixture(autouse=True)
+def lab(tmp_path):
+    return laboratory.make(tmp_path)
+
+
+@pytest.mark.parametrize("typed, told", CASES, ids=[typed for typed, _ in CASES])
+def test_bad_input_is_told_in_a_few_lines_before_anything_is_made(typed, told, capsys, tmp_path):
+    words = typed.split()
+    if not any(word.startswith("experiment=") for word in words):
+        words.append("experiment=tiny")
+    assert command.main(words) == 2
+    error = capsys.readouterr().err
+    assert told in error and "Traceback" not in error
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_an_output_that_is_a_file_is_told(tmp_path, capsys):
+    (tmp_path / "taken").write_text("")
+    assert command.main(["experiment=tiny", "output=taken"]) == 1
+    assert "taken" in capsys.readouterr().err
+
+
+def test_full_errors_are_shown_when_asked(monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(ValueError, match="must lie in"):
+        command.main(["experiment=tiny", "sparsity=2"])
+
+
+def test_a_multirun_makes_a_folder_for_each_program(tmp_path, capsys):
+    assert command.main(["-m", "experiment=tiny", "model.m=1,2", "schedule.steps=2"]) == 0
+    assert sorted(path.name for path in (tmp_path / "outputs").iterdir()) == [".hydra", "tiny-model.m=1", "tiny-model.m=2"]
+    assert "tiny-model.m=2/figure.png" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_a_multirun_stops_at_bad_input(capsys):
+    with pytest.raises(SystemExit) as stop:
+        command.main(["-m", "experiment=tiny", "model.m=0,1"])
+    assert stop.value.code == 2
+    assert "`model.m` must be an integer" in capsys.readouterr().err

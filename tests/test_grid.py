@@ -1,0 +1,169 @@
+"""Axes, the grid they span, and its cutting into lanes, tiles and blocks: every row exactly once."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from superpose.grid import LARGEST_SEED, Axis, Grid, Rows, Tile, concatenate, fit_tile, lanes, of_shard, pack, tiles, traced
+
+TILES = st.builds(Tile, st.integers(1, 4), st.integers(1, 5))
+
+
+@st.composite
+def some_rows(draw) -> Rows:
+    """Any rows of a grid, in any order: what is missing of one."""
+    cells, seeds = draw(st.integers(1, 7)), draw(st.integers(1, 5))
+    rows = Grid((Axis("base", tuple(range(cells))),), tuple(range(seeds))).rows()
+    chosen = draw(st.lists(st.sampled_from(range(len(rows))), min_size=1, unique=True))
+    return rows[np.array(chosen)]
+
+
+def test_a_grid_is_the_product_of_its_axes_and_seeds():
+    grid = Grid((Axis("sparsity", (0.9, 0.0)), Axis("base", (3.0, 1.0, 2.0))), (5, 2))
+    rows = grid.rows()
+    assert grid.names == ("sparsity", "base") and grid.cells == 6 and len(grid) == len(rows) == 12
+    assert rows.seeds.tolist() == [5] * 6 + [2] * 6
+    one_seed = [[0.9, 3], [0.9, 1], [0.9, 2], [0, 3], [0, 1], [0, 2]]
+    assert rows.values.tolist() == one_seed * 2
+
+
+def test_a_grid_of_no_axes_is_its_seeds():
+    rows = Grid((), (0, 1, 2)).rows()
+    assert rows.values.shape == (3, 0) and rows.keys() == [(0,), (1,), (2,)]
+
+
+def test_a_program_sees_the_density_of_a_sparsity():
+    """p = 1 - S in float64, then rounded once; any other axis as it is."""
+    points = np.array([0.0, 0.9, 0.999, 0.1 + 0.2])
+    assert traced("sparsity", points).dtype == np.float32
+    assert traced("sparsity", points).tolist() == [float(np.float32(1 - S)) for S in points]
+    assert traced("sparsity", np.array([0.999])) != np.float32(1) - np.float32(0.999)
+    assert traced("importance", points).tolist() == [float(np.float32(point)) for point in points]
+
+
+def test_equal_keys_are_equal_models():
+    rows = Rows(("sparsity",), np.array([[0.9], [0.9 + 1e-12], [0.8]]), np.array([1, 1, 1]))
+    one, same, other = rows.keys()
+    assert one == same == (float(np.float32(1 - 0.9)), 1) and other != one
+
+
+@pytest.mark.parametrize(
+    ("name", "points", "message"),
+    [
+        ("sparsity", (), r"`sparsity` has no points. Give at least one, as sparsity=\[0.1,0.9\]"),
+        ("base", (0.5, float("nan")), "`base` must be finite"),
+        ("base", (float("inf"),), "`base` must be finite"),
+        ("base", (0.5, 1.0, 0.5), "`base` holds one model twice: 0.5 and 0.5 have the same float32 value 0.5"),
+        ("sparsity", (0.9, 0.9 + 1e-9), "`sparsity` holds one model twice: .* the same float32 density 1 - S"),
+        ("learning_rate", (1.0, 1 + 2**-25), "have the same float32 value 1. Leave one out"),
+    ],
+)
+def test_an_axis_refuses(name, points, message):
+    with pytest.raises(ValueError, match=message):
+        Axis(name, points)
+
+
+def test_sparsities_are_compared_by_their_density():
+    """1 - 2^-25 and 1 - 2^-26 are one float32, but their densities are not; near 0 it is the other way round."""
+    assert np.float32(1 - 2**-25) == np.float32(1 - 2**-26)
+    assert len(Axis("sparsity", (1 - 2**-25, 1 - 2**-26)).points) == 2
+    with pytest.raises(ValueError, match="holds one model twice"):
+        Axis("sparsity", (1e-9, 2e-9))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [
+        ((), "`seed` has no points"),
+        ((0, -1), "from 0 to 4294967295 .*, got -1"),
+        ((2**32,), "got 4294967296"),
+        ((0.5,), "got 0.5"),
+        ((True,), "got True"),
+        ((3, 4, 3), "`seed` holds 3 twice"),
+    ],
+)
+def test_a_grid_refuses_seeds(seeds, message):
+    with pytest.raises(ValueError, match=message):
+        Grid((), seeds)
+
+
+def test_the_largest_seed_is_a_seed():
+    assert LARGEST_SEED == 2**32 - 1
+    assert Grid((), (0, LARGEST_SEED)).rows().seeds.tolist() == [0, LARGEST_SEED]
+
+
+@pytest.mark.parametrize(
+    ("cells", "seeds", "budget", "expected"),
+    [
+        (20, 1, 8, Tile(1, 7)),  # 3 lanes: 7, 7, 6
+        (20, 9, 7, Tile(1, 7)),
+        (20, 9, 20, Tile(1, 20)),
+        (20, 9, 1000, Tile(1, 20)),
+        (20, 9, 1, Tile(1, 1)),
+        (1, 9, 4, Tile(4, 1)),
+        (1, 3, 4, Tile(3, 1)),
+    ],
+)
+def test_the_tile_of_a_grid(cells, seeds, budget, expected):
+    grid = Grid((Axis("base", tuple(range(cells))),), tuple(range(seeds)))
+    assert fit_tile(grid, budget) == expected
+
+
+@given(st.integers(1, 200), st.integers(1, 40), st.integers(1, 64))
+def test_a_tile_holds_its_budget_and_divides_evenly(cells, seeds, budget):
+    tile = fit_tile(Grid((Axis("base", tuple(range(cells))),), tuple(range(seeds))), budget)
+    assert 1 <= tile.models <= budget
+    if cells > 1:
+        needed = -(-cells // budget)  # as few lanes as the budget allows, no lane more than one short on average
+        assert -(-cells // tile.cells) <= needed and tile.cells * needed - cells < needed
+
+
+@given(some_rows(), st.integers(1, 6))
+def test_lanes_hold_each_row_once_and_one_seed(rows, cells):
+    found = lanes(rows, cells)
+    assert sorted(np.concatenate(found).tolist()) == list(range(len(rows)))
+    for lane in found:
+        assert 1 <= len(lane) <= cells and len(set(rows.seeds[lane])) == 1
+    for seed in set(rows.seeds):
+        mine = [len(lane) for lane in found if rows.seeds[lane[0]] == seed]
+        assert all(length == cells for length in mine[:-1])  # only the last is short
+
+
+@given(some_rows(), TILES)
+def test_tiles_hold_each_row_and_repeat_only_to_fill(rows, tile):
+    found = tiles(rows, tile)
+    assert found.shape[1:] == (tile.seeds, tile.cells)
+    assert set(found.ravel()) == set(range(len(rows)))
+    needed = len(lanes(rows, tile.cells))
+    assert len(found) == -(-needed // tile.seeds)
+    flat = found.reshape(-1, tile.cells)
+    for lane in flat:
+        assert len(set(rows.seeds[lane])) == 1
+    # a row stands in one lane alone, but for the last lane's copies
+    of_lanes = [set(lane) for lane in flat[:needed]]
+    assert sum(map(len, of_lanes)) == len(rows)
+    assert all((lane == flat[needed - 1]).all() for lane in flat[needed:])
+
+
+@given(some_rows(), TILES, st.integers(1, 30))
+def test_blocks_hold_each_row_once_within_their_limit(rows, tile, block_rows):
+    blocks = pack(rows, tile, block_rows)
+    assert sorted(key for block in blocks for key in block.keys()) == sorted(rows.keys())
+    per_block = max(block_rows // tile.models, 1)
+    for block in blocks:
+        assert len(block) <= max(block_rows, tile.models)
+        assert len(tiles(block, tile)) <= per_block
+    assert sum(len(tiles(block, tile)) for block in blocks) == len(tiles(rows, tile))  # nothing more is trained
+
+
+@given(st.integers(0, 50), st.integers(1, 7))
+def test_shards_share_the_blocks(blocks, shards):
+    parts = [of_shard(range(blocks), shard, shards) for shard in range(shards)]
+    assert sorted(sum(parts, [])) == list(range(blocks))
+    assert all(block % shards == shard for shard, part in enumerate(parts) for block in part)
+
+
+@given(some_rows(), some_rows())
+def test_rows_concatenate(one, two):
+    assert concatenate([one, two]).keys() == one.keys() + two.keys()

@@ -1,0 +1,94 @@
+"""The paper's equations against NumPy, and what holds of every model of them."""
+
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array, Float
+
+from superpose.leaves import Scalar, scalar
+from superpose.models import AbstractToyModel, Dims, Linear, ReLUOutput, split_trained, trained
+
+N, M, BATCH = 6, 3, 11
+BOTH = pytest.mark.parametrize("kind", [Linear, ReLUOutput])
+
+
+class Leaky(AbstractToyModel):
+    """A model with a constant besides its trained arrays."""
+
+    W: Float[Array, "m n"]
+    slope: Scalar = eqx.field(converter=scalar)
+    dims: ClassVar[Dims] = {"W": ("hidden", "feature")}
+    basis_privileged: ClassVar[bool] = False
+
+    def __init__(self, n: int, m: int, slope: float = 0.1):
+        self.W, self.slope = jnp.zeros((m, n)), slope
+
+    def encode(self, x):
+        return self.W @ x
+
+    def decode(self, h):
+        return jax.nn.leaky_relu(self.W.T @ h, self.slope)
+
+
+def filled(kind: type[AbstractToyModel], W: np.ndarray, b: np.ndarray) -> AbstractToyModel:
+    model = kind(*W.shape[::-1])
+    return eqx.tree_at(lambda m: (m.W, m.b), model, (jnp.asarray(W, jnp.float32), jnp.asarray(b, jnp.float32)))
+
+
+@pytest.fixture
+def arrays():
+    rng = np.random.default_rng(0)
+    return [a.astype(np.float32) for a in (rng.normal(size=(M, N)), rng.normal(size=N), rng.uniform(size=(N, BATCH)))]
+
+
+@BOTH
+def test_forward_is_the_equation(kind, arrays):
+    """One example at a time, in float64; the tolerance is that of N + M float32 roundings of numbers below 12."""
+    W, b, x = (a.astype(np.float64) for a in arrays)
+    expected = np.stack([W.T @ (W @ x[:, k]) + b for k in range(BATCH)], axis=1)
+    if kind is ReLUOutput:
+        expected = np.maximum(expected, 0)
+    model = filled(kind, *arrays[:2])
+    np.testing.assert_allclose(model.encode(jnp.asarray(arrays[2])), W @ x, atol=12 * M * 2**-24)
+    np.testing.assert_allclose(model(jnp.asarray(arrays[2])), expected, atol=12 * (N + M) * 2**-24)
+
+
+@BOTH
+def test_a_rotation_of_the_hidden_space_changes_nothing(kind, arrays):
+    W, b, x = arrays
+    rotation, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(M, M)))
+    turned = filled(kind, rotation @ W, b)(jnp.asarray(x))
+    np.testing.assert_allclose(turned, filled(kind, W, b)(jnp.asarray(x)), atol=20 * (N + M) * 2**-24)
+    assert not kind.basis_privileged
+
+
+@BOTH
+def test_a_permutation_of_features_permutes_the_output(kind, arrays):
+    W, b, x = arrays
+    order = np.random.default_rng(1).permutation(N)
+    permuted = filled(kind, W[:, order], b[order])(jnp.asarray(x[order]))
+    np.testing.assert_allclose(permuted, filled(kind, W, b)(jnp.asarray(x))[order], atol=20 * (N + M) * 2**-24)
+
+
+@BOTH
+def test_dims_name_the_trained_arrays(kind):
+    model = kind(N, M)
+    assert [a.shape for a in trained(model)(model)] == [(M, N), (N,)]
+    assert [len(dims) for dims in model.dims.values()] == [2, 1]
+
+
+def test_only_the_arrays_of_dims_are_trained():
+    model = Leaky(N, M, 0.3)
+    chosen, rest = split_trained(model)
+    assert chosen.slope is None and rest.W is None
+    assert jax.tree.leaves(chosen)[0].shape == (M, N) and float(rest.slope) == float(np.float32(0.3))
+    assert eqx.tree_equal(eqx.combine(chosen, rest), model)
+
+
+def test_features_are_rows_of_x(arrays):
+    with pytest.raises(TypeError, match="x"):
+        filled(Linear, *arrays[:2])(jnp.ones((N + 1, BATCH)))
