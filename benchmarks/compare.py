@@ -74,9 +74,7 @@ def compare(jobs: Sequence[Job], names: Sequence[str], repeats: int, console: Co
             for name, worker in workers.items():
                 timings[job.label][name].append(worker.time(job))
             told = "  ".join(f"{name} {found[-1].rate:,.0f}" for name, found in timings[job.label].items())
-            console.print(
-                f"{job.label}, {repeat + 1} of {repeats}: {told}", style="dim", highlight=False, soft_wrap=True
-            )
+            console.print(f"{job.label}, {repeat + 1} of {repeats}: {told}", style="dim", soft_wrap=True)
     for worker in workers.values():
         worker.stop()
     return timings
@@ -87,7 +85,7 @@ def main():
     known = [f"{job.n},{job.m}" for job in JOBS]
     parser.add_argument("--sizes", nargs="+", default=known, choices=known, metavar="N,M", help=f"of {' '.join(known)}")
     parser.add_argument("--repeats", type=int, default=5, help="times that each program runs each size")
-    arguments, console = parser.parse_args(), Console(highlight=False, soft_wrap=True)
+    arguments, console = parser.parse_args(), Console(highlight=False)
     jobs = [job for job in JOBS if f"{job.n},{job.m}" in arguments.sizes]
     names = [name for name in PROGRAMS if name != "notebook_loop_torch" or importlib.util.find_spec("torch")]
     if "notebook_loop_torch" not in names:
@@ -100,9 +98,7 @@ def main():
     OUTPUT.mkdir(parents=True, exist_ok=True)
     (OUTPUT / "bench.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     figures = plots.save(draw(result), OUTPUT, "bench")
-    console.print(
-        "written:", *(str(path) for path in (OUTPUT / "bench.json", *figures)), highlight=False, soft_wrap=True
-    )
+    console.print("written:", *(str(path) for path in (OUTPUT / "bench.json", *figures)), soft_wrap=True)
 
 
 if __name__ == "__main__":

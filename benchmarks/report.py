@@ -62,9 +62,7 @@ def machine() -> dict[str, Any]:
 def table(result: dict[str, Any]) -> Table:
     """The medians and ratios, a row per size."""
     others = list(result["geometric_mean_ratio"])
-    shown = Table(
-        box=None, pad_edge=False, title=f"model-steps per second (median), batch {BATCH:,}; superpose / the others"
-    )
+    shown = Table(box=None, pad_edge=False, title=f"model-steps per second, batch {BATCH:,}, and superpose's multiple")
     names = [SHORT[name] for name in others]
     for column in ("", "superpose", *names, *(f"x {name}" for name in names), "compile"):
         shown.add_column(column, justify="right", no_wrap=True)

@@ -113,11 +113,6 @@ def level(ds: xr.Dataset | None, density: float, within: float = EXACT) -> xr.Da
     return models if distance.min() <= np.log(within) and models.sizes["seed"] else None
 
 
-def falling(model: xr.Dataset) -> bool:
-    """Is every feature less important than the one before?"""
-    return bool((np.diff(model["feature_importance"].values) < 0).all())
-
-
 def said_of_the_best(text: str, p: float, holds: Check, words: Words, expected: str) -> Claim:
     """A sentence on the best ReLU model at a density; it counts the seeds of which it is true, too."""
 
@@ -143,12 +138,12 @@ def linear_keeps_the_first(tree: xr.DataTree) -> Verdict:
     ds = variant(tree, "linear")
     levels = [] if ds is None else [level(ds, p) for p in ds["density"].values]
     models = [each.isel(seed=k) for each in levels if each is not None for k in range(each.sizes["seed"])]
-    if ds is None or not models or not falling(models[0]):
+    if ds is None or not models or (np.diff(models[0]["feature_importance"].values) >= 0).any():
         return Verdict(None, "nothing: the arrays lack a linear model with features of falling importance")
     first = np.arange(ds.sizes["feature"]) < ds.sizes["hidden"]
     right = sum(bool((m["represented"].values == first).all()) and not m["superposed"].any() for m in models)
-    words = f"{right} of {len(models)} models"
-    return Verdict(right == len(models), words, f"all, at {len(levels)} densities", seeds=ds.sizes["seed"])
+    expected = f"all, at {len(levels)} densities"
+    return Verdict(right == len(models), f"{right} of {len(models)} models", expected, seeds=ds.sizes["seed"])
 
 
 def linear_is_optimal(tree: xr.DataTree) -> Verdict:
@@ -188,7 +183,7 @@ def more_when_sparser(tree: xr.DataTree) -> Verdict:
         return Verdict(None, "nothing: the arrays lack two densities of the ReLU model")
     fall = max(0.0, float(np.max(1 - medians[1:] / medians[:-1])))
     listed = ", ".join(f"{medians[k]:.2f}" for k in plots.evenly(len(medians), 7))
-    words = f"medians {listed} from dense to sparse; greatest fall {fall:.1%}"
+    words = f"median ||W||^2 / m {listed} from dense to sparse; greatest fall {fall:.1%}"
     return Verdict(fall <= TOLERANCE, words, "no fall by more than 2%", seeds=ds.sizes["seed"])
 
 
@@ -198,8 +193,10 @@ def from_one_to_above_two(tree: xr.DataTree) -> Verdict:
         return Verdict(None, "nothing: the arrays lack the ReLU model with n > 2 m at p = 1 and p = 0.001")
     first, last = (float(statistics.median(features_per_dimension(models))) for models in (dense, sparse))
     holds = abs(first - 1) <= TOLERANCE and last > 2
-    words, expected = f"median {first:.3f} at p = 1, {last:.2f} at p = 0.001", "0.98 to 1.02, then above 2"
-    return Verdict(holds, words, expected, interval(features_per_dimension(sparse)), sparse.sizes["seed"])
+    words = f"median ||W||^2 / m {first:.3f} at p = 1, {last:.2f} at p = 0.001"
+    return Verdict(
+        holds, words, "0.98 to 1.02, then above 2", interval(features_per_dimension(sparse)), sparse.sizes["seed"]
+    )
 
 
 def alone_and_shared(model: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -209,8 +206,10 @@ def alone_and_shared(model: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 def first_alone(model: xr.Dataset) -> bool | None:
+    if (np.diff(model["feature_importance"].values) >= 0).any():
+        return None
     alone, shared = alone_and_shared(model)
-    return alone.size > 0 and shared.size > 0 and alone.max() < shared.min() if falling(model) else None
+    return alone.size > 0 and shared.size > 0 and alone.max() < shared.min()
 
 
 def span(features: np.ndarray) -> str:
@@ -262,16 +261,10 @@ experiment = Experiment(
     figure=figure,
     claims=(
         Claim("The linear model keeps the m most important features, orthogonal.", SOURCE, linear_keeps_the_first),
-        Claim(
-            "The linear model's loss is p/3 - p^2/4 times the sum of the others' importances.",
-            SOURCE,
-            linear_is_optimal,
-        ),
+        Claim("The linear loss is p/3 - p^2/4 times the importances it drops.", SOURCE, linear_is_optimal),
         Claim("At p = 1 the ReLU model is the linear one.", SOURCE, equal_when_dense),
-        Claim(
-            "The ReLU model's features per dimension, ||W||^2 / m, do not fall as p falls.", SOURCE, more_when_sparser
-        ),
-        Claim("Its features per dimension, ||W||^2 / m, rise from 1 to above 2.", SOURCE, from_one_to_above_two),
+        Claim("The ReLU model's features per dimension do not fall as p falls.", SOURCE, more_when_sparser),
+        Claim("The ReLU model's features per dimension rise from 1 to above 2.", SOURCE, from_one_to_above_two),
         said_of_the_best(
             "Superposition starts with the less important features.",
             0.3,

@@ -26,10 +26,10 @@ LONGEST_SEGMENT = 20
 
 
 class TrainState(eqx.Module):
-    """A model in training: its trained arrays and the optimiser's state."""
+    """A model in training: its trained arrays and the optimiser's state. NumPy's where they were stored."""
 
-    trained: PyTree[Array]
-    optimizer: PyTree[Array]
+    trained: PyTree[Array | np.ndarray]
+    optimizer: PyTree[Array | np.ndarray]
 
 
 class TrainResult(eqx.Module):

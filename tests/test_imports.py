@@ -26,7 +26,7 @@ ROOMS = {
     "statistics": "",
     "plots": "",
     "arguments": "",
-    "catalogue": "",
+    "catalogue": "arguments",
     "interrupt": "",
     "teaching": "",
     # one model, and how it is trained
@@ -49,19 +49,22 @@ ROOMS = {
     "estimate": "program",
     "memory": "axes estimate experiment grid labels leaves measuring program sweep",
     # what a user typed, and the run
-    "config": "arguments axes catalogue experiment grid program record sweep teaching",
-    "planning": "arguments config estimate experiment grid store",
+    "searching": "arguments catalogue",
+    "config": "arguments axes catalogue experiment grid program record searching sweep teaching",
+    "continuing": "config grid optimizers store",
+    "planning": "arguments config continuing estimate experiment grid measuring program store",
     "console": "config experiment planning statistics",
-    "app": "arguments config console experiment grid interrupt measuring planning plots store sweep",
-    "command": "app arguments catalogue config interrupt store teaching",
+    "work": "config console experiment grid interrupt measuring planning store sweep",
+    "app": "arguments config console continuing experiment interrupt planning plots store work",
+    "command": "app arguments config interrupt searching store teaching",
     "cli": "app catalogue store",
     "run": "command",
 }
 
 # library -> the only rooms that may import it
 OUTSIDE = {
-    "hydra": "config command teaching",
-    "omegaconf": "config command teaching",
+    "hydra": "command config searching teaching",
+    "omegaconf": "command config teaching",
     "matplotlib": "plots",
     "zarr": "store",
     "filelock": "store",

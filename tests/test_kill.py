@@ -61,7 +61,7 @@ def test_killed_again_and_again_it_ends_with_the_same_arrays(tmp_path, quiet):
 def test_a_signal_in_a_write_lets_it_end_and_says_how_to_go_on(tmp_path, quiet, number, code):
     arrays, files = quiet
     laboratory.make(tmp_path)
-    ended = run(tmp_path, int(0.7 * files), number)
+    ended = run(tmp_path, int(0.5 * files), number)
     assert ended.returncode == code
     assert "the same command continues" in ended.stderr and "Traceback" not in ended.stderr
     done = superpose.store.Store.open(tmp_path / "outputs/tiny").count_done("relu")[0]

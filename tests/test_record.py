@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from superpose.record import Record, log_spaced
 
+PROPERTY = settings(deadline=None, derandomize=True)
 STEPS = st.integers(0, 10**6)
 
 
+@PROPERTY
 @given(STEPS)
 def test_steps_are_distinct_sorted_and_hold_both_ends(last):
     steps = log_spaced(last)
@@ -17,12 +19,14 @@ def test_steps_are_distinct_sorted_and_hold_both_ends(last):
     assert (np.diff(steps) > 0).all()
 
 
+@PROPERTY
 @given(STEPS, STEPS)
 def test_a_longer_run_has_every_entry_of_a_shorter_one_but_its_last(one, other):
     short, long = sorted((one, other))
     np.testing.assert_array_equal(log_spaced(short)[:-1], log_spaced(long)[log_spaced(long) < short])
 
 
+@PROPERTY
 @given(STEPS)
 def test_steps_are_round_powers(last):
     """Every step between is round(10^(k / 16)) of a whole k, and every such number below the last is there."""
@@ -36,6 +40,7 @@ def test_a_short_run():
     assert log_spaced(10).tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 9, 10]  # 10^(14/16) = 7.499, 10^(15/16) = 8.66
 
 
+@PROPERTY
 @given(st.integers(1, 5000), st.sets(st.integers(0, 5000), max_size=6))
 def test_curve_and_snapshots_are_found_among_the_recorded_steps(last, snapshots):
     record = Record(tuple(sorted(step for step in snapshots if step <= last)))

@@ -1,0 +1,246 @@
+"""Every experiment runs, draws and is judged; each claim tells an ideal tree from one that breaks its sentence."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+from matplotlib.figure import Figure
+
+import superpose
+from superpose import geometry, plots, theory
+from superpose.experiment import Experiment, Verdict, load_experiment
+
+ROOT = Path(__file__).parent.parent
+NAMES = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
+SHORTER = {"basic_80_20": ["schedule.steps=30"]}
+DENSITIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+
+
+def load(name: str) -> Experiment:
+    """The experiment of a yaml's name."""
+    settings = yaml.safe_load((ROOT / f"conf/experiment/{name}.yaml").read_text())
+    return load_experiment(ROOT / f"experiments/{settings['experiment']['module']}.py")
+
+
+def draw(experiment: Experiment, tree: xr.DataTree) -> Figure:
+    with plots.style():
+        figure = experiment.figure(tree)
+        figure.canvas.draw()
+    return figure
+
+
+def titles(figure: Figure) -> list[str]:
+    return [title for ax in figure.axes for title in (ax.get_title("left"), ax.get_title()) if title]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_experiment_runs_draws_and_is_judged(name, tmp_path):
+    tree = superpose.run_sweep([f"experiment={name}", "scale=smoke", f"output={tmp_path}", *SHORTER.get(name, [])])
+    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    assert {"figure.png", "figure.svg", "arrays.zarr", "config.yaml"} <= {path.name for path in folder.iterdir()}
+    arrays = xr.open_datatree(folder / "arrays.zarr", engine="zarr", consolidated=False)
+    assert set(arrays.children) == set(tree.children)
+    experiment = load(name)
+    assert experiment.claims
+    for claim in experiment.claims:
+        verdict = claim.check(tree)
+        assert isinstance(verdict, Verdict) and verdict.holds in (True, False, None)
+        assert claim.text and claim.source and verdict.measured
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_header_gives_the_command_the_runtime_and_what_to_expect(name):
+    header = (ROOT / f"conf/experiment/{name}.yaml").read_text().split("defaults:")[0]
+    assert "# python -m superpose.run" in header and "Runtime:" in header and "Expect:" in header
+
+
+def dataset(models: dict[float, list[tuple[np.ndarray, np.ndarray, float]]], importance: np.ndarray) -> xr.Dataset:
+    """Labelled arrays from (W, b, loss) of each seed at each density, with the measures that a run gives."""
+    levels = sorted(models, reverse=True)
+    W, b, loss = (np.array([[seed[k] for seed in models[p]] for p in levels], np.float32) for k in range(3))
+    measures = jax.vmap(jax.vmap(geometry.summary))(W)
+    data = {name: (("sparsity", "seed", *geometry.VARIABLES[name][0]), np.asarray(a)) for name, a in measures.items()}
+    data |= {"W": (("sparsity", "seed", "hidden", "feature"), W), "b": (("sparsity", "seed", "feature"), b)}
+    data |= {"loss": (("sparsity", "seed"), loss), "finite": (("sparsity", "seed"), np.isfinite(loss))}
+    data["feature_importance"] = (("sparsity", "seed", "feature"), np.broadcast_to(importance, b.shape))
+    coords = {"sparsity": 1 - np.array(levels), "seed": np.arange(loss.shape[1])}
+    return xr.Dataset(data, coords).assign_coords(density=("sparsity", np.array(levels)))
+
+
+def pairs(alone: int, paired: int, n: int, m: int) -> np.ndarray:
+    """W: so many features alone in their dimension, the following ones in antipodal pairs."""
+    W = np.zeros((m, n))
+    W[np.arange(alone), np.arange(alone)] = 1
+    for k in range(paired):
+        W[alone + k // 2, alone + k] = (-1) ** k
+    return W
+
+
+def crowded(count: int, n: int, m: int) -> np.ndarray:
+    """W: so many features, three to a plane and more, none alone, at angles of which some are acute."""
+    W = np.zeros((m, n))
+    planes = [(0, 1), (2, 3), (3, 4)]
+    for k in range(count):
+        angle = 2 * np.pi * (k // len(planes)) / -(-count // len(planes)) + 0.1
+        W[list(planes[k % len(planes)]), k] = 1.1 * np.cos(angle), 1.1 * np.sin(angle)
+    return W
+
+
+def ideal(n: int = 20, m: int = 5, seeds: int = 2) -> xr.DataTree:
+    """Models that do at the seven densities what the paper says. Best seed first."""
+    importance = 0.7 ** np.arange(n)
+    top = pairs(m, 0, n, m)
+    shapes = [top, pairs(3, 4, n, m), pairs(1, 8, n, m), pairs(0, 10, n, m), *(crowded(k, n, m) for k in (11, 12, 13))]
+    linear, relu = {}, {}
+    for p, W in zip(DENSITIES, shapes, strict=True):
+        loss = theory.linear_optimum(importance, p, m)
+        represented = np.linalg.norm(W, axis=0) > 0.5
+        b = np.where(represented, -0.1 if p < 0.05 else 0.0, p / 2)
+        linear[p] = [(top, np.where(np.arange(n) < m, 0, p / 2), loss * (1 + 0.001 * k)) for k in range(seeds)]
+        relu[p] = [(W, b, loss * (p**0.5 + 0.001 * k)) for k in range(seeds)]
+    return xr.DataTree.from_dict({"linear": dataset(linear, importance), "relu": dataset(relu, importance)})
+
+
+def verdicts(name: str, tree: xr.DataTree) -> dict[str, bool | None]:
+    return {claim.text: claim.check(tree).holds for claim in load(name).claims}
+
+
+def changed(tree: xr.DataTree, label: str, density: float, **values: np.ndarray) -> xr.DataTree:
+    """The tree with W, b or loss of every seed replaced at one density."""
+    ds = tree[label].to_dataset()
+    old = {
+        p: [tuple(ds[name].values[i, k] for name in ("W", "b", "loss")) for k in range(ds.sizes["seed"])]
+        for i, p in enumerate(ds["density"].values.tolist())
+    }
+    (place,) = (p for p in old if np.isclose(p, density))
+    old[place] = [
+        tuple(values.get(name, own) for name, own in zip(("W", "b", "loss"), model, strict=True))
+        for model in old[place]
+    ]
+    importance = ds["feature_importance"].values[0, 0]
+    groups = {name: node.to_dataset() for name, node in tree.children.items()} | {label: dataset(old, importance)}
+    return xr.DataTree.from_dict(groups)
+
+
+@pytest.fixture(scope="module")
+def paper() -> xr.DataTree:
+    return ideal()
+
+
+def test_all_claims_hold_of_ideal_models(paper):
+    assert set(verdicts("basic_results", paper).values()) == {True}
+
+
+def nothing_but(columns: dict[int, tuple[float, ...]]) -> np.ndarray:
+    """W (5, 20), zero but for these columns, each from its first hidden dimension on."""
+    W = np.zeros((5, 20))
+    for i, column in columns.items():
+        W[: len(column), i] = column
+    return W
+
+
+TRIANGLE = {3: (0, 0, 0, 1, 0), 4: (0, 0, 0, -0.5, 0.866), 5: (0, 0, 0, -0.5, -0.866)}
+ALONE = {0: (1,), 1: (0, 1), 2: (0, 0, 1)}
+OPTIMUM = {p: theory.linear_optimum(0.7 ** np.arange(20), p, 5) for p in DENSITIES}
+
+# how a claim begins -> variant, density, and what breaks it there
+BROKEN = {
+    "The linear model keeps": ("linear", 0.1, {"W": np.roll(pairs(5, 0, 20, 5), 1, axis=1)}),
+    "The linear loss": ("linear", 0.03, {"loss": 1.05 * OPTIMUM[0.03]}),
+    "At p = 1": ("relu", 1.0, {"loss": 1.05 * OPTIMUM[1.0]}),
+    "The ReLU model's features per dimension do not": ("relu", 0.01, {"W": pairs(0, 8, 20, 5)}),
+    "The ReLU model's features per dimension rise": ("relu", 0.001, {"W": 0.9 * pairs(0, 10, 20, 5)}),
+    "Superposition starts with": ("relu", 0.3, {"W": np.roll(pairs(3, 4, 20, 5), -3, axis=1)}),
+    "Superposition starts as": ("relu", 0.3, {"W": nothing_but(ALONE | TRIANGLE)}),
+    "At high sparsity all": ("relu", 0.001, {"W": pairs(1, 8, 20, 5)}),
+    "At high sparsity some": ("relu", 0.001, {"b": np.full(20, 0.01)}),
+    "As many features": ("relu", 0.1, {"W": pairs(5, 0, 20, 5)}),
+}
+
+
+@pytest.mark.parametrize("start", BROKEN)
+def test_a_claim_fails_where_its_sentence_does(paper, start):
+    label, density, values = BROKEN[start]
+    found = verdicts("basic_results", changed(paper, label, density, **values))
+    assert [holds for text, holds in found.items() if text.startswith(start)] == [False]
+
+
+def test_every_claim_has_such_a_case(paper):
+    assert all(any(text.startswith(start) for start in BROKEN) for text in verdicts("basic_results", paper))
+
+
+def test_claims_of_levels_that_are_not_there_are_left_open(paper):
+    one = paper.isel(sparsity=[2])
+    found = verdicts("basic_results", one)
+    judged = {text: holds for text, holds in found.items() if holds is not None}
+    assert set(judged.values()) == {True}
+    assert [text.split()[2] for text in judged] == ["model", "loss", "features"]  # the linear model's, and the count
+    for tree in (xr.DataTree(), one["linear"].to_dataset().pipe(lambda ds: xr.DataTree.from_dict({"other": ds}))):
+        assert set(verdicts("basic_results", tree).values()) == {None}
+        assert set(verdicts("intro_pentagon", tree).values()) == {None}
+
+
+def test_the_figures_counts_are_left_open_at_another_size():
+    found = verdicts("basic_results", ideal(n=24))
+    assert [text for text, holds in found.items() if holds is None] == [
+        "As many features are represented as in the paper's figure."
+    ]
+
+
+def polygon(corners: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray, float]:
+    """Five features in the plane: the first so many at equal angles, the last of them shifted by so many degrees."""
+    degrees = 360 * np.arange(5) / corners + shift * (np.arange(5) == corners - 1)
+    W = np.stack([np.cos(np.radians(degrees)), np.sin(np.radians(degrees))]) * (np.arange(5) < corners)
+    return W, np.zeros(5), 0.1
+
+
+def intro(dense: np.ndarray, middle: tuple, sparse: tuple) -> xr.DataTree:
+    models = {1.0: [(dense, np.zeros(5), 0.1)], 0.2: [middle], 0.1: [sparse]}
+    return xr.DataTree.from_dict({"relu": dataset(models, 0.9 ** np.arange(5))})
+
+
+def test_the_claims_of_the_introduction():
+    orthogonal = pairs(2, 0, 5, 2)
+    holds = lambda *shapes: list(verdicts("intro_pentagon", intro(*shapes)).values())
+    assert holds(orthogonal, polygon(4), polygon(5)) == [True, True, True]
+    assert holds(orthogonal, polygon(4), polygon(5, shift=-11)) == [True, True, False]
+    assert holds(orthogonal, polygon(3), polygon(5)) == [True, False, True]
+    assert holds(orthogonal[:, ::-1], polygon(5), polygon(4)) == [False, False, False]
+
+
+def with_levels(count: int) -> xr.DataTree:
+    """`count` densities from 1 to 0.001 of one and the same model."""
+    models = {p: [(pairs(3, 4, 20, 5), np.zeros(20), 1.0)] for p in np.geomspace(1, 1e-3, count).tolist()}
+    ds = dataset(models, 0.7 ** np.arange(20))
+    return xr.DataTree.from_dict({"linear": ds, "relu": ds})
+
+
+@pytest.mark.parametrize(("count", "panels"), [(1, 2), (2, 3), (7, 8), (20, 8)])
+def test_a_figure_shows_at_most_eight_models(count, panels):
+    shown = titles(draw(load("basic_results"), with_levels(count)))
+    assert len(shown) == panels
+    assert (
+        shown[0].startswith("Linear") and shown[1] == "ReLU, $1-S = 1$" and shown[-1].endswith("0.001$") == (count > 1)
+    )
+
+
+@pytest.mark.parametrize("name", ["basic_results", "intro_pentagon"])
+def test_a_figure_of_an_odd_grid(name):
+    """A level without any model, one with half its seeds, and an axis of several values, one of them hardly trained."""
+    experiment = load(name)
+    ds = (
+        ideal()["relu"].to_dataset()
+        if name == "basic_results"
+        else intro(pairs(2, 0, 5, 2), *[polygon(5)] * 2)["relu"].to_dataset()
+    )
+    ds = ds.where(ds["sparsity"] > 0).assign(finite=ds["finite"] & (ds["sparsity"] > 0))
+    rates = [ds.assign(loss=ds["loss"].where(ds["seed"] < k)) for k in (0, 9, 9, 9)]
+    wide = xr.concat(rates, xr.Variable("learning_rate", [1e-4, 1e-3, 1e-2, 1e-1])).transpose("learning_rate", ...)
+    tree = xr.DataTree.from_dict({"relu": wide})
+    figure = draw(experiment, tree)
+    assert "learning rate 0.01 (one of 4)" in figure._supxlabel.get_text()
+    assert any(text.get_text() == "no model" for ax in figure.axes for text in ax.texts)
+    assert all(isinstance(claim.check(tree), Verdict) for claim in experiment.claims)
