@@ -41,7 +41,7 @@ def figure(tree: xr.DataTree) -> Figure:
     """A panel for the linear model at its sparsest level, then the ReLU model from dense to sparse; best seed each."""
     shown, notes = chosen(tree)
     rows, columns = -(-len(shown) // COLUMNS), min(len(shown), COLUMNS)
-    figure = Figure(figsize=(0.9 + 1.5 * columns, 0.5 + 1.25 * rows))
+    figure = Figure(figsize=((0.9 if rows > 1 else 1.5) + 1.5 * columns, 0.5 + 1.25 * rows))
     parts = figure.add_gridspec(rows, 4 * columns, width_ratios=[*WIDTHS, 0.02] * columns)
     reach = max([1.0, *(float(model["norm"].fillna(0).max()) for _, model in shown)])
     lines: list[list[Axes]] = [[] for _ in range(rows)]

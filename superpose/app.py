@@ -33,7 +33,9 @@ def start_jax(compute: Compute) -> None:
     try:
         if compute.platform:
             jax.config.update("jax_platforms", compute.platform)
-        jax.config.update("jax_num_cpu_devices", max(jax.config.jax_num_cpu_devices, cores(), compute.devices or 1))
+        jax.config.update(
+            "jax_num_cpu_devices", max(jax.config.values["jax_num_cpu_devices"], cores(), compute.devices or 1)
+        )
     except RuntimeError:
         log.info("JAX has started already: its devices are used as they are")
 

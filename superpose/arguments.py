@@ -36,7 +36,8 @@ def _rewrite(override: str) -> list[str]:
     axis, value = found[1], found[2].strip()
     if re.fullmatch(rf"(?:{NUMBER})(?:\s*,\s*(?:{NUMBER}))+", value):
         raise InputError(
-            f"`{override}` would start a process for each model. The models of an axis train together: type {axis}=[{value}]"
+            f"`{override}` would start a process for each model. The models of an axis train together: type"
+            f" {axis}=[{value}]"
         )
     if value.startswith("[") and value.endswith("]"):
         return [f"{axis}=points", f"{axis}.points={value}"]
@@ -47,5 +48,5 @@ def _rewrite(override: str) -> list[str]:
 
 def value_of(overrides: Sequence[str], key: str) -> str | None:
     """The last value typed for `key`, or None."""
-    values = [override.split("=", 1)[1] for override in overrides if override.split("=", 1)[0] == key and "=" in override]
+    values = [value for name, _, value in (override.partition("=") for override in overrides) if name == key]
     return values[-1] if values else None

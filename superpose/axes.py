@@ -1,8 +1,8 @@
 """From what was composed for each axis to the grid: which numbers, and which number of the program each axis sets.
 
-`sparsity` sets the features' density, `importance` the one float of the weighting, `learning_rate` and `weight_decay` the
-optimiser's; an axis of `axes` sets its `target`. An axis that nothing consumes is dropped when it has one point, and is
-an error when it has several. Every check of a level is made here, on the host.
+`sparsity` sets the features' density, `importance` the one float of the weighting, `learning_rate` and `weight_decay`
+the optimiser's; an axis of `axes` sets its `target`. An axis that nothing consumes is dropped when it has one point,
+and is an error when it has several. Every check of a level is made here, on the host.
 """
 
 import difflib
@@ -18,6 +18,7 @@ from superpose.program import Program
 
 COMPONENTS = ("features", "weighting", "model", "target", "objective", "optimizer")
 NAMED = ("sparsity", "importance", "learning_rate", "weight_decay")
+MOST_SEEDS = 10_000_000
 RESERVED = ("model", "feature", "hidden", "step", "snapshot", "density", "snapshot_step")
 
 
@@ -35,8 +36,8 @@ def numbers(axis: str, given: Any) -> list[float]:
         return [_number(number) for number in given]
     except (TypeError, ValueError, KeyError):
         raise ValueError(
-            f"`{axis}` takes a list of numbers, or {{linear: [start, stop, count]}} or {{log: [start, stop, count]}}, got"
-            f" {given!r}. Type {axis}=[0.1,0.9]."
+            f"`{axis}` takes a list of numbers, or {{linear: [start, stop, count]}} or {{log: [start, stop, count]}},"
+            f" got {given!r}. Type {axis}=[0.1,0.9]."
         ) from None
 
 
@@ -74,7 +75,13 @@ def seeds(node: Mapping[str, Any]) -> tuple[int, ...]:
         return tuple(listed)
     count = node["count"] if node["count"] is not None else (node["preset"] or {}).get("count")
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"`seed` is a count of at least 1, got {count!r}. Type seed=8, or seed.points=[3,5] for these two.")
+        raise ValueError(
+            f"`seed` is a count of at least 1, got {count!r}. Type seed=8, or seed.points=[3,5] for these two."
+        )
+    if count > MOST_SEEDS:
+        raise ValueError(
+            f"`seed` is a count of at most {MOST_SEEDS:,}, got {count:,}: a run's table of models is kept in memory."
+        )
     return tuple(range(count))
 
 
@@ -89,7 +96,11 @@ def consumer(axis: str, program: Program) -> str | None:
 
 def targets(program: Program) -> list[str]:
     """The paths that an axis may set."""
-    return [path for path in leaves.scalar_paths(program) if path.split(".")[0] in COMPONENTS and not _trained(program, path)]
+    return [
+        path
+        for path in leaves.scalar_paths(program)
+        if path.split(".")[0] in COMPONENTS and not _trained(program, path)
+    ]
 
 
 def _trained(program: Program, path: str) -> bool:
@@ -114,7 +125,12 @@ def checked_target(axis: str, target: str, program: Program) -> str:
     )
 
 
-def build(named: Mapping[str, Mapping[str, Any]], opened: Mapping[str, Mapping[str, Any]], program: Program, own: Mapping[str, float]) -> Grid:
+def build(
+    named: Mapping[str, Mapping[str, Any]],
+    opened: Mapping[str, Mapping[str, Any]],
+    program: Program,
+    own: Mapping[str, float],
+) -> Grid:
     """The grid of a program.
 
     Args:
@@ -178,14 +194,14 @@ def check_levels(axis: Axis, program: Program) -> Axis:
 def check_sparsity(sparsity: float, program: Program) -> None:
     if not 0.0 <= sparsity < 1.0:
         raise ValueError(
-            f"`sparsity` must lie in [0, 1), got {sparsity!r}. Sparsity is the probability that a feature is zero; for a density"
-            " d write sparsity = 1 - d, or type sparsity.density=[d], d in (0, 1]."
+            f"`sparsity` must lie in [0, 1), got {sparsity!r}. Sparsity is the probability that a feature is zero; for a"
+            " density d write sparsity = 1 - d, or type sparsity.density=[d], d in (0, 1]."
         )
     if isinstance(program.features, IndependentFeatures):
         densities = (1.0 - sparsity) * np.asarray(program.features.relative_density, np.float64)
         if densities.min() < SMALLEST_DENSITY * (1 - 1e-6) or densities.max() > 1 + 1e-6:
             raise ValueError(
-                f"Every feature's density, (1 - sparsity) * relative_density, must lie in [{SMALLEST_DENSITY:g}, 1], got"
-                f" {densities.min():g} to {densities.max():g} at sparsity {sparsity!r}. A draw has 23 bits: below"
+                f"Every feature's density, (1 - sparsity) * relative_density, must lie in [{SMALLEST_DENSITY:g}, 1],"
+                f" got {densities.min():g} to {densities.max():g} at sparsity {sparsity!r}. A draw has 23 bits: below"
                 f" {SMALLEST_DENSITY:g} it can no longer tell how often a feature is active."
             )

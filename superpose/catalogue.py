@@ -1,7 +1,7 @@
 """Where experiments are found: the current folder, each folder of $SUPERPOSE_PATH, then those that come with superpose.
 
-A root counts for an experiment only if it holds both of its files, `conf/experiment/NAME.yaml` and `experiments/NAME.py`
-(or the module that the yaml names as `module`). The first such root wins.
+A root counts for an experiment only if it holds both of its files, `conf/experiment/NAME.yaml` and
+`experiments/NAME.py` (or the module that the yaml names as `module`). The first such root wins.
 """
 
 import dataclasses
@@ -29,7 +29,9 @@ class Found:
     @property
     def summary(self) -> str:
         """What it is, in a line: the first comment of the yaml that is neither a package line nor a command."""
-        comments = [line[1:].strip() for line in self.config.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+        comments = [
+            line[1:].strip() for line in self.config.read_text(encoding="utf-8").splitlines() if line.startswith("#")
+        ]
         told = [line for line in comments if not line.startswith(("@package", "python -m"))]
         return told[0] if told else ""
 
@@ -86,6 +88,6 @@ def find(name: str) -> Found:
     near = difflib.get_close_matches(name, names, 1)
     hint = f"Did you mean experiment={near[0]}?" if near else f"There are: {', '.join(names)}."
     raise InputError(
-        f"There is no experiment {name!r}. {hint} An experiment is conf/experiment/{name}.yaml and experiments/{name}.py in"
-        " the current folder or in one of $SUPERPOSE_PATH."
+        f"There is no experiment {name!r}. {hint} An experiment is conf/experiment/{name}.yaml and experiments/{name}.py"
+        " in the current folder or in one of $SUPERPOSE_PATH."
     )

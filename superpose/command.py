@@ -1,8 +1,8 @@
 """The command line of `python -m superpose.run`: argv in, exit code out.
 
-Without flags the overrides are composed and run here. With flags (`-m`, `--help`, `--cfg job` ...) Hydra takes over, and
-calls the same function for each job. Exit codes: 0 done, 1 a run that broke, 2 bad input, 130 and 143 for signals.
-HYDRA_FULL_ERROR=1 shows where an error comes from.
+Without flags the overrides are composed and run here. With flags (`-m`, `--help`, `--cfg job` ...) Hydra takes over,
+and calls the same function for each job. Exit codes: 0 done, 1 a run that broke, 2 bad input, 130 and 143 for
+signals. HYDRA_FULL_ERROR=1 shows where an error comes from.
 """
 
 import os

@@ -29,7 +29,14 @@ from superpose.sweep import Seeding
 from superpose.teaching import teach
 
 COMPONENTS = ("model", "features", "weighting", "target", "objective", "optimizer", "schedule", "init")
-SMALLEST = {"model.n": 1, "model.m": 1, "features.n": 1, "objective.batch": 1, "schedule.steps": 1, "schedule.warmup": 0}
+SMALLEST = {
+    "model.n": 1,
+    "model.m": 1,
+    "features.n": 1,
+    "objective.batch": 1,
+    "schedule.steps": 1,
+    "schedule.warmup": 0,
+}
 NOT_OF_THE_PROGRAM = ("output", "name", "plan", "repair", "swept", "hydra", "compute", *AXES)
 
 
@@ -110,7 +117,7 @@ class Run:
 
 
 def compose(overrides: Sequence[str]) -> dict[str, Any]:
-    """The configuration that the overrides give, as plain values, checked against the schema; and each group's option."""
+    """The configuration that the overrides give, as plain values that fit the schema; `choices` has each group's option."""
     try:
         cfg = hydra.compose("config", list(overrides), return_hydra_config=True)
         choices = OmegaConf.to_container(cfg.hydra.runtime.choices)
@@ -130,7 +137,9 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
     Raises:
         InputError: one is not.
     """
-    compute = {f"compute.{key}": 1 for key in ("devices", "tile", "block", "shards") if settings["compute"][key] is not None}
+    compute = {
+        f"compute.{key}": 1 for key in ("devices", "tile", "block", "shards") if settings["compute"][key] is not None
+    }
     for path, smallest in {**SMALLEST, **compute}.items():
         part, key = path.split(".")
         value = settings[part].get(key, smallest)
@@ -173,10 +182,11 @@ def component(settings: Mapping[str, Any], name: str) -> Any:
 
 def recorded(settings: Mapping[str, Any]) -> Record:
     """What to record; a count of snapshots becomes so many log-spaced steps."""
-    steps, last = settings["record"]["steps"], settings["schedule"]["steps"]
-    if isinstance(steps, int) and not isinstance(steps, bool):
+    given, last = settings["record"]["steps"], settings["schedule"]["steps"]
+    steps = given if isinstance(given, list) else [given]
+    if isinstance(given, int) and not isinstance(given, bool):
         every = log_spaced(last, 64)
-        steps = sorted({int(every[k * (len(every) - 1) // max(steps - 1, 1)]) for k in range(steps)})
+        steps = sorted({int(every[k * (len(every) - 1) // max(given - 1, 1)]) for k in range(given)})
     for step in steps:
         if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= last:
             raise InputError(f"`record.steps` are integers from 0 to schedule.steps = {last}, got {step!r}.")
@@ -187,7 +197,9 @@ def seeding(settings: Mapping[str, Any]) -> Seeding:
     """How seeds become keys."""
     for key in ("init", "data", "root"):
         value = settings["seed"][key]
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SEED):
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SEED
+        ):
             raise InputError(f"`seed.{key}` is an integer from 0 to {LARGEST_SEED} (2^32 - 1), got {value!r}.")
     return Seeding(settings["seed"]["root"], settings["seed"]["init"], settings["seed"]["data"])
 
@@ -214,7 +226,11 @@ def identity(settings: Mapping[str, Any], program: Program) -> dict[str, Any]:
     swept = dict(program.axes)
     parts: dict[str, Any] = {}
     for name in COMPONENTS:
-        keys = {key: value for key, value in settings[name].items() if key != "levels" and f"{name}.{key}" not in swept.values()}
+        keys = {
+            key: value
+            for key, value in settings[name].items()
+            if key != "levels" and f"{name}.{key}" not in swept.values()
+        }
         parts[name] = keys
     parts["record"] = {"steps": list(program.record.snapshots), "state": program.record.state}
     parts["seed"] = {key: settings["seed"][key] for key in ("root", "init", "data")}

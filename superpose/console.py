@@ -61,13 +61,15 @@ def show_plan(console: Console, run: Run, jobs: list[Job], devices: list) -> Non
         axes = " x ".join([*several, f"{len(grid.seeds)} seed{'s' * (len(grid.seeds) > 1)}"])
         tile = f"{job.schema.tile.seeds} x {job.schema.tile.cells}"
         steps = f"{job.variant.program.schedule.steps:,}"
-        table.add_row(job.label, axes, *(f"{k:,}" for k in (len(job.rows), job.done, job.missing, job.blocks)), tile, steps)
+        table.add_row(
+            job.label, axes, *(f"{k:,}" for k in (len(job.rows), job.done, job.missing, job.blocks)), tile, steps
+        )
     console.print(table)
     kind = f"{len(devices)} {devices[0].platform} device{'s' * (len(devices) > 1)} ({devices[0].device_kind})"
     programs = sum(job.missing > 0 for job in jobs)
     time = f"about {duration(expected_seconds(jobs))}" if devices[0].platform == "cpu" else "unknown on this device"
-    cost = f"{programs} program{'s' * (programs != 1)} to compile, memory about {working_bytes(jobs) / 1e9:.1f} GB, time {time}"
-    console.print(f"on {kind}: {cost if programs else 'nothing to train'}", soft_wrap=True)
+    cost = f"{programs} program{'s' * (programs != 1)} to compile, memory about {working_bytes(jobs) / 1e9:.1f} GB"
+    console.print(f"on {kind}: {f'{cost}, time {time}' if programs else 'nothing to train'}", soft_wrap=True)
     if run.compute.shards > 1:
         console.print(f"this is shard {run.compute.shard} of {run.compute.shards}")
     for path in dict.fromkeys(job.earlier.table.path for job in jobs if job.earlier and job.missing):
@@ -89,7 +91,9 @@ class Bar:
 
     def __init__(self, console: Console):
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("models"))
-        self.progress = Progress(*columns, Speed(), TimeRemainingColumn(), TextColumn("{task.fields[note]}", style="dim"), console=console)
+        self.progress = Progress(
+            *columns, Speed(), TimeRemainingColumn(), TextColumn("{task.fields[note]}", style="dim"), console=console
+        )
         self.task = None
 
     def start(self, job: Job, models: int) -> None:
@@ -122,18 +126,24 @@ def _results(label: str, ds: xr.Dataset) -> Table:
     shown = {
         "best loss": ds["loss"].min("seed"),
         "median loss": statistics.median(ds["loss"]),
-        "diverged": (trained & ~ds["finite"]).sum("seed"),
+        "diverged": ds["finite"].where(trained, True).astype(bool).pipe(lambda finite: ~finite).sum("seed"),
     }
     if geometry:
         counted = ds["finite"]
-        shown |= {name: statistics.median(ds[name].sum("feature").where(counted)) for name in ("represented", "superposed")}
+        shown |= {
+            name: statistics.median(ds[name].sum("feature").where(counted)) for name in ("represented", "superposed")
+        }
         shown["D*"] = statistics.median(ds["dimensions_per_feature"])
     cells = shown["best loss"].stack(cell=axes) if axes else shown["best loss"].expand_dims("cell")
     for k in range(min(cells.sizes["cell"], MOST_ROWS)):
         at = {axis: cells["cell"][axis].values[k] for axis in axes}
         own = {name: float(array.sel(at)) for name, array in shown.items()}
         loss = [f"{own[name]:.4g}" for name in ("best loss", "median loss")]
-        form = [f"{own[name]:g}" for name in ("represented", "superposed")] + [f"{own['D*']:.3f}"] if geometry else ["", "", ""]
+        form = (
+            [f"{own[name]:g}" for name in ("represented", "superposed")] + [f"{own['D*']:.3f}"]
+            if geometry
+            else ["", "", ""]
+        )
         table.add_row(*(f"{value:g}" for value in at.values()), *loss, *form, f"{own['diverged']:g}")
     if cells.sizes["cell"] > MOST_ROWS:
         table.caption = f"and {cells.sizes['cell'] - MOST_ROWS} more cells in arrays.zarr"
@@ -148,7 +158,12 @@ def show_claims(console: Console, judged: list[tuple[Claim, Verdict]]) -> None:
         seeds = f"; {verdict.seeds} seeds" if verdict.seeds else ""
         console.print(f"{MARKS[verdict.holds]}: {claim.text} [dim]({claim.source})[/]")
         console.print(f"    measured {verdict.measured}{interval}{expected}{seeds}", highlight=False)
-        log.info("claim %s: %s; measured %s", {True: "holds", False: "fails", None: "open"}[verdict.holds], claim.text, verdict.measured)
+        log.info(
+            "claim %s: %s; measured %s",
+            {True: "holds", False: "fails", None: "open"}[verdict.holds],
+            claim.text,
+            verdict.measured,
+        )
 
 
 def stamp() -> str:

@@ -1,8 +1,9 @@
 """More steps for models that are trained already.
 
-With `record.state=true` a table holds the optimiser's state. Asked for more `schedule.steps`, a run sets that table aside
-as models-<steps>.zarr and trains a new one, each model from where the old one stopped. The numbers are those of a run
-that was long from the start, to the bit. The schedule must be constant: the others stretch with the number of steps.
+With `record.state=true` a table holds the optimiser's state. Asked for more `schedule.steps`, a run sets that table
+aside as models-<steps>.zarr and trains a new one, each model from where the old one stopped. The numbers are those of
+a run that was long from the start, to the bit. The schedule must be constant: the others stretch with the number of
+steps.
 """
 
 import copy
@@ -42,11 +43,13 @@ def continues(run: Run, table: Store) -> bool:
     asked, has = run.identity, table.identity
     if without_steps(asked) != without_steps(has) or steps_of(asked) <= steps_of(has):
         return False
-    steps = f"The models of {table.path} have {steps_of(has):,} steps, and schedule.steps={steps_of(asked)} is asked for."
+    steps = (
+        f"The models of {table.path} have {steps_of(has):,} steps, and schedule.steps={steps_of(asked)} is asked for."
+    )
     if not all(variant.program.record.state for variant in run.variants.values()):
         raise StoreError(
-            f"{steps} They can be continued only if the optimiser's state was recorded, with record.state=true from the start."
-            " Give another name=..., and the longer run starts from nothing."
+            f"{steps} They can be continued only if the optimiser's state was recorded, with record.state=true from the"
+            " start. Give another name=..., and the longer run starts from nothing."
         )
     if not all(isinstance(variant.program.schedule, Constant) for variant in run.variants.values()):
         raise StoreError(f"{steps} Only schedule=constant can be continued: the others stretch. Give another name=...")
@@ -98,7 +101,9 @@ class Earlier:
     def read(self, rows: Rows, names: list[str]) -> dict[str, np.ndarray]:
         """Arrays of these models, in the order of `rows`."""
         where = [self.places[key] for key in rows.keys()]
-        blocks = {block: self.table.read(self.label, block, names) for block in dict.fromkeys(block for block, _ in where)}
+        blocks = {
+            block: self.table.read(self.label, block, names) for block in dict.fromkeys(block for block, _ in where)
+        }
         return {name: np.stack([blocks[block][name][place] for block, place in where]) for name in names}
 
     def states(self, rows: Rows) -> PyTree[np.ndarray]:
@@ -112,7 +117,9 @@ class Earlier:
 
     def completed(self, rows: Rows, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The arrays of a continued block with what was recorded before it stopped."""
-        recorded = {"loss_curve": "step"} | {f"{name}_steps": "snapshot_step" for name in self.variant.program.model.dims}
+        recorded = {"loss_curve": "step"} | {
+            f"{name}_steps": "snapshot_step" for name in self.variant.program.model.dims
+        }
         recorded = {name: step for name, step in recorded.items() if name in arrays}
         before = self.read(rows, list(recorded))
         coordinates = self.table.schema(self.label).coordinates
@@ -125,4 +132,3 @@ class Earlier:
 
 def _resumed(program: Any, first: int, coordinates: Any, state: Any, data_key: Any) -> dict[str, Any]:
     return program.resume(coordinates, state, data_key, first)
-

@@ -34,7 +34,7 @@ def hidden(program: Program) -> int:
 
 
 def model_bytes(program: Program) -> float:
-    """Bytes that one model takes while it trains: its batch in the passes of a step, its recorded weights, its share."""
+    """Bytes that one model takes while it trains: its batch in the passes of a step, and its recorded weights."""
     weights = sum(leaf.nbytes for leaf in jax.tree.leaves(program.model))
     recorded = len(program.record.steps(program.schedule.steps)) + 1
     return 4 * example_bytes(program) + weights * (recorded + 6)
@@ -42,7 +42,7 @@ def model_bytes(program: Program) -> float:
 
 def draw_bytes(program: Program) -> float:
     """Bytes of the draws of a segment of steps, which the models of a seed share."""
-    return max(example_bytes(program), min(20 * example_bytes(program), 2**24))
+    return max(example_bytes(program), min(20 * example_bytes(program), 2.0**24))
 
 
 def step_seconds(program: Program) -> float:
@@ -64,14 +64,14 @@ def tile_budget(program: Program, platform: str, memory: float) -> int:
     if fits < 1:
         needs = (model_bytes(program) + draw_bytes(program)) / 0.8
         raise ValueError(
-            f"One model needs about {needs / 1e9:.1f} GB in training, and a device has {memory / 1e9:.1f} GB. Lower objective.batch"
-            " or compute.devices."
+            f"One model needs about {needs / 1e9:.1f} GB in training, and a device has {memory / 1e9:.1f} GB. Lower"
+            " objective.batch or compute.devices."
         )
     return min(likes, fits)
 
 
 def block_rows(program: Program, tile_models: int, row_bytes: int, rows: int) -> int:
-    """Rows of a block: whole tiles of about 15 s of work on one device and at most 64 MB, the blocks about equally full."""
+    """Rows of a block: whole tiles, about 15 s of work on one device and at most 64 MB, the blocks about equally full."""
     seconds = step_seconds(program) * program.schedule.steps * tile_models
     tiles = int(max(1, min(BLOCK_SECONDS / max(seconds, 1e-9), BLOCK_BYTES / max(row_bytes * tile_models, 1))))
     needed = -(-rows // tile_models)
@@ -83,4 +83,9 @@ def device_memory(device: jax.Device, devices: int) -> float:
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
         return float(stats["bytes_limit"])
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / devices
+    return physical_memory() / devices
+
+
+def physical_memory() -> float:
+    """Bytes of the machine's memory."""
+    return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))

@@ -99,7 +99,10 @@ def of_geometry(model: AbstractToyModel, task: Task, key: PRNGKeyArray) -> dict[
 
 
 GEOMETRY = Measure(
-    "geometry", geometry.VERSION, of_geometry, {name: (dims, attrs) for name, (dims, _, attrs) in geometry.VARIABLES.items()}
+    "geometry",
+    geometry.VERSION,
+    of_geometry,
+    {name: (dims, attrs) for name, (dims, _, attrs) in geometry.VARIABLES.items()},
 )
 
 
@@ -112,12 +115,17 @@ def measured(measure: Measure, model: AbstractToyModel, task: Task) -> dict[str,
     shapes = jax.eval_shape(measure.function, model, task, jax.random.key(0))
     unnamed = sorted(set(shapes) - set(measure.variables))
     if unnamed:
-        raise ValueError(f"The measure `{measure.name}` gives {', '.join(unnamed)} but names no dims of it. Add them to `dims`.")
-    return {name: Variable(measure.variables[name][0], a.shape, a.dtype, measure.variables[name][1]) for name, a in shapes.items()}
+        raise ValueError(
+            f"The measure `{measure.name}` gives {', '.join(unnamed)} but names no dims of it. Add them to `dims`."
+        )
+    return {
+        name: Variable(measure.variables[name][0], a.shape, a.dtype, measure.variables[name][1])
+        for name, a in shapes.items()
+    }
 
 
 def load_experiment(path: Path) -> Experiment:
-    """The experiment of a Python file. The file is the module `experiment` from then on, for `_target_: experiment.MyModel`.
+    """The experiment of a Python file, which is the module `experiment` from then on: `_target_: experiment.MyModel`.
 
     Raises:
         ValueError: the file defines no `experiment`.

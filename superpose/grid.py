@@ -15,7 +15,7 @@ LARGEST_SEED = 2**32 - 1
 
 
 def traced(axis: str, points: np.ndarray) -> np.ndarray:
-    """The float32 that a program sees: the density p = 1 - S for `sparsity`, taken in float64, else the value itself."""
+    """The float32 that a program sees: for `sparsity` the density p = 1 - S, taken in float64, else the value itself."""
     points = np.asarray(points, np.float64)
     return (1.0 - points if axis == "sparsity" else points).astype(np.float32)
 
@@ -144,7 +144,10 @@ def lanes(rows: Rows, cells: int) -> list[np.ndarray]:
 
 def tiles(rows: Rows, tile: Tile) -> np.ndarray:
     """Indices into `rows`, (tile, tile.seeds, tile.cells); what a short lane or tile lacks repeats a row of its own."""
-    padded = [np.resize(np.concatenate([lane, np.repeat(lane[:1], tile.cells)]), tile.cells) for lane in lanes(rows, tile.cells)]
+    padded = [
+        np.resize(np.concatenate([lane, np.repeat(lane[:1], tile.cells)]), tile.cells)
+        for lane in lanes(rows, tile.cells)
+    ]
     short = -len(padded) % tile.seeds
     return np.stack(padded + padded[-1:] * short).reshape(-1, tile.seeds, tile.cells)
 

@@ -4,8 +4,8 @@
     notebook  std = sqrt(2 / (m (n + instances)))          what Xavier gives on the notebook's (instances, n, m) tensor
     normal    std as given
 
-The notebook's initialisation is 3 to 5 times smaller than Xavier's, a side effect of its instance axis. It decides which
-local optimum some models reach.
+The notebook's initialisation is 3 to 5 times smaller than Xavier's, a side effect of its instance axis. It decides
+which local optimum some models reach.
 """
 
 import abc

@@ -68,8 +68,13 @@ def table(
         variables: what each of `arrays` is.
         coordinates: further coordinates, as `step`: name -> (dims, values).
     """
-    data = {name: (("model", *variables[name].dims), array, dict(variables[name].attributes)) for name, array in arrays.items()}
-    coords: dict[str, Any] = {name: ("model", column, AXIS_ATTRIBUTES.get(name, {})) for name, column in columns.items()}
+    data = {
+        name: (("model", *variables[name].dims), array, dict(variables[name].attributes))
+        for name, array in arrays.items()
+    }
+    coords: dict[str, Any] = {
+        name: ("model", column, AXIS_ATTRIBUTES.get(name, {})) for name, column in columns.items()
+    }
     used = {dim for name in arrays for dim in variables[name].dims}
     for name, (dims, values) in coordinates.items():
         if set(dims) <= used:
@@ -84,7 +89,11 @@ def unstack(models: xr.Dataset, axes: Sequence[str]) -> xr.Dataset:
     dims = [axis for axis in axes if axis not in scalars] + ["seed"]
     attributes = {name: models[name].attrs for name in models.coords}
     fills = {name: fill_value(models[name].dtype) for name in models.data_vars}
-    wide = models.drop_vars(scalars).set_index(model=dims).unstack("model", fill_value=fills)
+    plain = models.drop_vars(scalars)
+    if len(dims) == 1:  # an index of one level is none that unstacks
+        wide = plain.swap_dims(model="seed")
+    else:
+        wide = plain.set_index(model=dims).unstack("model", fill_value=fills)
     wide = wide.transpose(*dims, ...).sortby(dims)
     for axis in scalars:
         wide = wide.assign_coords({axis: models[axis].values[0]})

@@ -36,7 +36,9 @@ def measurer(measure: Measure, program: Program) -> Measurer:
             chosen = jax.tree.map(lambda a, index=index: jnp.asarray(a[index]), (rows.traced(), needed))
             with jax.default_matmul_precision("highest"):
                 found = compiled(*chosen, jnp.asarray(rows.seeds[index].astype(np.uint32)))
-            parts.append(jax.tree.map(lambda a, count=min(len(rows) - start, ROWS_AT_ONCE): np.asarray(a)[:count], found))
+            parts.append(
+                jax.tree.map(lambda a, count=min(len(rows) - start, ROWS_AT_ONCE): np.asarray(a)[:count], found)
+            )
         return jax.tree.map(lambda *a: np.concatenate(a), *parts)
 
     return run

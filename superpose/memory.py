@@ -1,7 +1,7 @@
 """A sweep in memory: a program and a grid in, labelled arrays out. No Hydra, no disk.
 
-    program = Program(ReLUOutput(n=5, m=2), IndependentFeatures(5), schedule=Constant(2000))
-    ds = sweep_grid(program, {"sparsity": [0.0, 0.9], "seed": range(8)})
+program = Program(ReLUOutput(n=5, m=2), IndependentFeatures(5), schedule=Constant(2000))
+ds = sweep_grid(program, {"sparsity": [0.0, 0.9], "seed": range(8)})
 """
 
 import dataclasses
@@ -32,8 +32,8 @@ def sweep_grid(
 
     Args:
         program: what is trained.
-        points: axis -> its levels. `sparsity`, `importance`, `learning_rate` and `weight_decay` are known by name, `seed`
-            is a sequence of integers (0 where it is left out). Any other name is that of a float field of the program's
+        points: axis -> its levels. `sparsity`, `importance`, `learning_rate` and `weight_decay` are known by name,
+            `seed` is a sequence of integers (0 where it is left out). Any other name is that of a float field of the program's
             modules, or comes with its path: {"bump": {"target": "features.relative_density.4", "points": [0.5, 1]}}.
         tile: models that one device trains at once; from their size where it is left out.
         devices: those that train; all local ones where it is left out.
@@ -45,7 +45,8 @@ def sweep_grid(
     Raises:
         ValueError: a level that means nothing, or an axis that names no single float of the program.
     """
-    seeds = tuple(int(seed) for seed in points.get("seed", (0,)))
+    listed = [int(seed) if isinstance(seed, np.integer) else seed for seed in points.get("seed", (0,))]
+    seeds = axes.seeds({"points": listed, "count": None})
     grid = Grid(tuple(axis(name, given, program) for name, given in points.items() if name != "seed"), seeds)
     program = dataclasses.replace(program, axes=tuple((axis.name, axis.target) for axis in grid.axes))
     devices = jax.local_devices() if devices is None else devices
@@ -69,7 +70,9 @@ def axis(name: str, given: Any, program: Program) -> Axis:
     levels = tuple(float(level) for level in np.asarray(given, np.float64).ravel())
     target = axes.consumer(name, program) if name in axes.NAMED else own(name, program)
     if target is None:
-        raise ValueError(f"Nothing in this program takes `{name}`. These may be swept:\n  " + "\n  ".join(axes.targets(program)))
+        raise ValueError(
+            f"Nothing in this program takes `{name}`. These may be swept:\n  " + "\n  ".join(axes.targets(program))
+        )
     return axes.check_levels(Axis(name, levels, target), program)
 
 

@@ -1,7 +1,8 @@
 """How the expected loss L = E_x sum_i I_i (y_i - x'_i)^2 is estimated: for training, and to judge a trained model.
 
-Training minimises an objective. `Sampled` takes the mean over a fresh batch. A trained model is judged by `evaluate`: the
-closed form where one exists, else one fixed sample of 2^17 vectors, the same for all models, with its standard error.
+Training minimises an objective. `Sampled` takes the mean over a fresh batch. A trained model is judged by `evaluate`:
+the closed form where one exists, else one fixed sample of 2^17 vectors, the same for all models, with its standard
+error.
 """
 
 import abc
@@ -54,16 +55,14 @@ class Estimate(NamedTuple):
     standard_error: Float[Array, ""]
 
 
-def has_closed_form(model: AbstractToyModel, task: Task) -> bool:
-    """Whether `evaluate` is exact: a linear model that is to give back independent features."""
-    kinds = ((model, Linear), (task.features, IndependentFeatures), (task.target, Identity))
-    return all(type(part) is kind for part, kind in kinds)
-
-
 def evaluate(model: AbstractToyModel, task: Task) -> Estimate:
-    """The expected loss of a trained model, summed over features."""
-    if has_closed_form(model, task):
-        mean, variance = theory.moments(task.features.densities)
+    """The expected loss of a trained model, summed over features.
+
+    It is exact for a linear model that is to give back independent features.
+    """
+    features = task.features
+    if isinstance(model, Linear) and isinstance(features, IndependentFeatures) and isinstance(task.target, Identity):
+        mean, variance = theory.moments(features.densities)
         return Estimate(theory.linear_loss(model.W, model.b, task.importance, mean, variance), jnp.zeros(()))
     return sample(model, task, EVALUATION_VECTORS, EVALUATION_CHUNK, key=jax.random.key(EVALUATION_SEED))
 

@@ -8,6 +8,8 @@ notebook's, over T steps, times a linear warm-up min(1, (t + 1) / warmup):
 """
 
 import abc
+from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -17,6 +19,7 @@ from jaxtyping import Array, Float, Int
 from superpose.leaves import Scalar, scalar
 
 Step = Int[Array, "..."] | int
+Rate = Callable[[Any], Any]
 
 
 class AbstractSchedule(eqx.Module):
@@ -69,11 +72,14 @@ class AbstractOptimizer(eqx.Module):
     learning_rate: eqx.AbstractVar[Scalar]
 
     @abc.abstractmethod
-    def transformation(self, rate: optax.Schedule) -> optax.GradientTransformation:
+    def transformation(self, rate: Rate) -> optax.GradientTransformation:
         """The optax transformation at a learning rate that depends on the step."""
 
     def build(self, schedule: AbstractSchedule) -> optax.GradientTransformation:
-        return self.transformation(lambda step: self.learning_rate * schedule(step))
+        def rate(step: Any) -> Any:
+            return self.learning_rate * schedule(step)
+
+        return self.transformation(rate)
 
 
 class AdamW(AbstractOptimizer):
@@ -85,7 +91,7 @@ class AdamW(AbstractOptimizer):
     b2: Scalar = eqx.field(converter=scalar, default=0.999)
     eps: Scalar = eqx.field(converter=scalar, default=1e-8)
 
-    def transformation(self, rate: optax.Schedule) -> optax.GradientTransformation:
+    def transformation(self, rate: Rate) -> optax.GradientTransformation:
         return optax.adamw(rate, self.b1, self.b2, self.eps, weight_decay=self.weight_decay)
 
 
@@ -97,7 +103,7 @@ class Adam(AbstractOptimizer):
     b2: Scalar = eqx.field(converter=scalar, default=0.999)
     eps: Scalar = eqx.field(converter=scalar, default=1e-8)
 
-    def transformation(self, rate: optax.Schedule) -> optax.GradientTransformation:
+    def transformation(self, rate: Rate) -> optax.GradientTransformation:
         return optax.adam(rate, self.b1, self.b2, self.eps)
 
 
@@ -107,5 +113,5 @@ class SGD(AbstractOptimizer):
     learning_rate: Scalar = eqx.field(converter=scalar)
     momentum: Scalar = eqx.field(converter=scalar, default=0.0)
 
-    def transformation(self, rate: optax.Schedule) -> optax.GradientTransformation:
+    def transformation(self, rate: Rate) -> optax.GradientTransformation:
         return optax.sgd(rate, self.momentum)

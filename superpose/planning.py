@@ -15,13 +15,14 @@ from superpose.arguments import InputError
 from superpose.config import Run, Variant
 from superpose.continuing import Earlier, earlier
 from superpose.experiment import Measure, measured
-from superpose.grid import Rows, Tile, fit_tile, pack
+from superpose.grid import Grid, Rows, Tile, fit_tile, pack
 from superpose.measuring import Measurer, measurer
 from superpose.program import Program
 from superpose.store import MODELS, Schema, Store
 
 COMPILE_SECONDS = 3.0
 RUNTIME_BYTES = 0.5e9
+ROW_BYTES = 500  # of a row in the plan: its columns, its key
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +72,7 @@ def plan(run: Run, store: Store | None, before: Store | None, devices: list[jax.
 
 def job(run: Run, label: str, store: Store | None, before: Store | None, devices: list[jax.Device]) -> Job:
     variant = run.variants[label]
+    check_size(variant.grid)
     program, rows = variant.program, variant.grid.rows()
     schema = new_schema(run, label, devices) if store is None else store.schema(label)
     old = before or store
@@ -87,12 +89,22 @@ def job(run: Run, label: str, store: Store | None, before: Store | None, devices
     return Job(label, variant, run.experiment.measures(), schema, rows, done, blocks, seconds, working, start)
 
 
+def check_size(grid: Grid) -> None:
+    """Raise InputError if the table of the grid's models does not fit in memory."""
+    needs, has = len(grid) * ROW_BYTES, estimate.physical_memory()
+    if needs > 0.8 * has:
+        raise InputError(
+            f"A table of {len(grid):,} models takes about {needs / 1e9:.0f} GB of memory, and there are {has / 1e9:.0f} GB. Ask"
+            " for fewer levels or seeds, or share them out over several names."
+        )
+
+
 def check_tile(run: Run, schema: Schema) -> None:
     """Raise InputError if `compute.tile` asks for another tile than the store's."""
     if run.compute.tile not in (None, schema.tile.models, schema.attributes["tile_budget"]):
         raise InputError(
-            f"The store was made with tiles of {schema.tile.models} models, got compute.tile={run.compute.tile}. Another tile"
-            " rounds differently, so a store keeps its own. Leave compute.tile out, or give another name=..."
+            f"The store was made with tiles of {schema.tile.models} models, got compute.tile={run.compute.tile}. Another"
+            " tile rounds differently, so a store keeps its own. Leave compute.tile out, or give another name=..."
         )
 
 
@@ -123,7 +135,12 @@ def new_schema(run: Run, label: str, devices: list[jax.Device]) -> Schema:
         parts=parts,
         versions={measure.name: measure.version for measure in run.experiment.measures()},
         coordinates=program.steps(),
-        attributes={"model": type(program.model).__name__, "experiment": run.found.name, "tile_budget": budget},
+        attributes={
+            "model": type(program.model).__name__,
+            "basis_privileged": int(program.model.basis_privileged),
+            "experiment": run.found.name,
+            "tile_budget": budget,
+        },
     )
 
 

@@ -123,7 +123,7 @@ def best_of(ds: xr.Dataset) -> str:
     counts = ds["loss"].notnull().sum("seed")
     low, high = int(counts.min()), int(counts.max())
     seeds = f"{low} to {high}" if low < high else str(high)
-    return f"the best of {seeds} seed{'s' * (high != 1)} (lowest loss)"
+    return f"the best of {seeds} seeds (lowest loss)" if high > 1 else "the only seed"
 
 
 def _heatmap(ax: Axes, values: Num[np.ndarray, "rows columns"]) -> None:

@@ -75,7 +75,9 @@ class Program(eqx.Module):
         here = self.at(coordinates)
         return here.train(here.init(here.model, key=init_key), data_key)
 
-    def resume(self, coordinates: Coordinates, state: TrainState, data_key: PRNGKeyArray, first: int) -> dict[str, Array]:
+    def resume(
+        self, coordinates: Coordinates, state: TrainState, data_key: PRNGKeyArray, first: int
+    ) -> dict[str, Array]:
         """As a call, but from the state before step `first` of a run recorded with `record.state`."""
         here = self.at(coordinates)
         return here.train(here.model, data_key, state, first)
@@ -131,7 +133,10 @@ class Program(eqx.Module):
         coordinates = {axis: jax.ShapeDtypeStruct((), jnp.float32) for axis, _ in self.axes}
         key = jax.eval_shape(lambda: jax.random.key(0))
         shapes = eqx.filter_eval_shape(self, coordinates, key, key)
-        return {name: Variable(self.dims(name, a.ndim), a.shape, np.dtype(a.dtype), ATTRIBUTES.get(name, {})) for name, a in shapes.items()}
+        return {
+            name: Variable(self.dims(name, a.ndim), a.shape, np.dtype(a.dtype), ATTRIBUTES.get(name, {}))
+            for name, a in shapes.items()
+        }
 
     def dims(self, name: str, ndim: int) -> tuple[str, ...]:
         """The dimensions' names of an array of the store, without `model`."""

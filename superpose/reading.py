@@ -28,7 +28,10 @@ def model_at(arrays: xr.DataTree | xr.Dataset, *, like: AbstractToyModel | None 
     if like is None:
         name = str(dataset.attrs.get("model", ""))
         if name not in CLASSES:
-            raise ValueError(f"These arrays are of the model {name or 'unnamed'!r}, which superpose does not know. Give like=YourModel(n, m).")
+            raise ValueError(
+                f"These arrays are of the model {name or 'unnamed'!r}, which superpose does not know. Give"
+                " like=YourModel(n, m)."
+            )
         like = CLASSES[name](n=dataset.sizes["feature"], m=dataset.sizes["hidden"])
     seed = {"seed": at.pop("seed")} if "seed" in at else {}
     here = dataset.sel(at, method="nearest").sel(seed)

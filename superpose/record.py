@@ -1,7 +1,7 @@
 """At which steps a run is recorded.
 
-The loss curve has the steps round(10^(k / 16)), k = 0, 1, ..., step 0, and the last. The list below the last step does not
-depend on how many steps there are, so that a longer run has every entry of a shorter one but its last.
+The loss curve has the steps round(10^(k / 16)), k = 0, 1, ..., step 0, and the last. The list below the last step
+does not depend on how many steps there are, so that a longer run has every entry of a shorter one but its last.
 """
 
 import equinox as eqx

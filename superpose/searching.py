@@ -15,7 +15,7 @@ from superpose.catalogue import Found
 
 
 class RootFirst(SearchPathPlugin):
-    """Puts the settings of the experiment's root before all others. Hydra makes plugins itself, hence the class field."""
+    """Puts the settings of the experiment's root before others. Hydra makes plugins itself, hence the class field."""
 
     found: ClassVar[Found | None] = None
 

@@ -43,7 +43,9 @@ class Seeding:
         return pair(init)[0], pair(data)[1]
 
 
-def tile_runner(program: OneModel, tile: Tile, devices: Sequence[jax.Device], seeding: Seeding) -> tuple[Callable, NamedSharding]:
+def tile_runner(
+    program: OneModel, tile: Tile, devices: Sequence[jax.Device], seeding: Seeding
+) -> tuple[Callable, NamedSharding]:
     """The traced function of a wave, (device, lane, cell), and how its arguments lie on the devices."""
 
     def model(coordinates: dict[str, Array], state: PyTree[Array], keys: tuple) -> dict[str, Array]:
@@ -103,7 +105,8 @@ def sweep(
     """Train the models of each block in turn.
 
     Args:
-        program: (coordinates, init_key, data_key) -> arrays of one model; with `states`, (coordinates, state, data_key).
+        program: (coordinates, init_key, data_key) -> arrays of one model; with `states`, it is called with
+            (coordinates, state, data_key).
         blocks: the rows of each.
         tile: the shape of a tile; it decides how numbers are rounded, so a store keeps one.
         devices: those that train, a tile each. Their number changes no result.
@@ -145,7 +148,9 @@ def wave_inputs(rows: Rows, index: np.ndarray, state: PyTree[np.ndarray] | None)
     return coordinates, jax.tree.map(lambda a: a[index], state), rows.seeds[index[..., 0]].astype(np.uint32)
 
 
-def collect(results: dict[str, np.ndarray], rows: int, index: np.ndarray, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def collect(
+    results: dict[str, np.ndarray], rows: int, index: np.ndarray, arrays: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     """The block's arrays with those of one more wave put in their rows."""
     for name, array in arrays.items():
         own = array.reshape(-1, *array.shape[index.ndim :])

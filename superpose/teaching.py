@@ -1,4 +1,4 @@
-"""Hydra's and OmegaConf's errors in a few words, with the nearest names that exist. Hydra must have been initialised."""
+"""Hydra's and OmegaConf's errors in a few words, with the nearest names that exist. Hydra must be initialised."""
 
 import difflib
 import re

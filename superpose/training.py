@@ -6,6 +6,7 @@ step XLA would compute a draw again for each of its uses. The length of a segmen
 """
 
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -14,7 +15,6 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
-from superpose import record as records
 from superpose.models import AbstractToyModel, split_trained
 from superpose.objective import AbstractObjective, over_draws
 from superpose.optimizers import AbstractOptimizer, AbstractSchedule
@@ -74,7 +74,9 @@ def train(
             before `first` is then without meaning.
         segment: steps whose draws are made at once; chosen from their size where left out.
     """
-    optim, (trained, constant) = optimizer.build(schedule), split_trained(model)
+    optim, parts = optimizer.build(schedule), split_trained(model)
+    trained: Any = parts[0]
+    constant = parts[1]
     fresh = TrainState(trained, optim.init(trained))
     state = fresh if state is None else continued(state, fresh, first)
     draw = lambda key: objective.noise(task, key=key)
@@ -108,8 +110,8 @@ def train(
 def continued(state: TrainState, fresh: TrainState, first: int) -> TrainState:
     """`state` before step `first`, with the optimiser's step counts as those of a run from step 0.
 
-    Those are one number for all cells under `vmap`. Stored ones are a number for each cell, and XLA rounds a division by
-    such a vector otherwise than one by a scalar.
+    Those are one number for all cells under `vmap`. Stored ones are a number for each cell, and XLA rounds a division
+    by such a vector otherwise than one by a scalar.
     """
     count = lambda new, old: new + first if jnp.issubdtype(new.dtype, jnp.integer) else old
     return TrainState(state.trained, jax.tree.map(count, fresh.optimizer, state.optimizer))

@@ -12,7 +12,6 @@ from superpose.console import Bar, log
 from superpose.experiment import measured
 from superpose.grid import Rows, of_shard
 from superpose.interrupt import Guard
-from superpose.measuring import measurer
 from superpose.planning import Job
 from superpose.store import MODELS, Store
 from superpose.sweep import sweep
@@ -51,7 +50,13 @@ def continued(table: Store, job: Job, number: int) -> bool:
 
 
 def write(
-    table: Store, job: Job, number: int, rows: Rows, arrays: dict[str, np.ndarray], devices: Sequence[jax.Device], guard: Guard
+    table: Store,
+    job: Job,
+    number: int,
+    rows: Rows,
+    arrays: dict[str, np.ndarray],
+    devices: Sequence[jax.Device],
+    guard: Guard,
 ) -> None:
     """A trained block and its measures, to the disk."""
     found = {each.name: function(rows, arrays) for each, function in zip(job.measures, job.measurers, strict=True)}

@@ -143,7 +143,9 @@ def test_a_full_disk_is_said_and_the_same_command_continues(monkeypatch):
 def test_measures_are_filled_in_without_training(lab):
     before = run(LEVELS)
     chunk = laboratory.chunks(lab / "outputs/tiny")
-    newer = laboratory.MODULE.replace("jnp.sum(model.b)", "2 * jnp.sum(model.b)").replace('{"bias_sum": ()}', '{"bias_sum": ()}, "2"')
+    newer = laboratory.MODULE.replace("jnp.sum(model.b)", "2 * jnp.sum(model.b)").replace(
+        '{"bias_sum": ()}', '{"bias_sum": ()}, "2"'
+    )
     laboratory.make(lab, module=newer)
     assert app.measure_again(lab / "outputs/tiny") == 1
     after = store.load(lab / "outputs/tiny")

@@ -29,6 +29,8 @@ CASES = [
     ("experiment=unknown", "conf/experiment/unknown.yaml"),
     ("plan=perhaps", "not a valid bool"),
     ("seed=0", "`seed` is a count of at least 1, got 0"),
+    ("seed=100000000", "a count of at most 10,000,000"),
+    ("seed=10000000 sparsity=dense", "A table of 240,000,000 models takes about 120 GB"),
     ("seed=1.5", "`seed` is a count of at least 1, got 1.5"),
     ("seed.points=[-1]", "A seed is an integer from 0 to 4294967295"),
     ("seed.points=[4294967296]", "A seed is an integer from 0 to 4294967295"),
@@ -85,8 +87,18 @@ def test_full_errors_are_shown_when_asked(monkeypatch):
 
 def test_a_multirun_makes_a_folder_for_each_program(tmp_path, capsys):
     assert command.main(["-m", "experiment=tiny", "model.m=1,2", "schedule.steps=2"]) == 0
-    assert sorted(path.name for path in (tmp_path / "outputs").iterdir()) == [".hydra", "tiny-model.m=1", "tiny-model.m=2"]
+    assert sorted(path.name for path in (tmp_path / "outputs").iterdir()) == [
+        ".hydra",
+        "tiny-model.m=1",
+        "tiny-model.m=2",
+    ]
     assert "tiny-model.m=2/figure.png" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_a_multirun_over_shards_fills_one_store(tmp_path):
+    words = ["experiment=tiny", "compute.shard=range(0,2)", "compute.shards=2", "compute.block=1", "schedule.steps=2"]
+    assert command.main(["-m", *words]) == 0
+    assert (tmp_path / "outputs/tiny/figure.png").exists()
 
 
 def test_a_multirun_stops_at_bad_input(capsys):

@@ -5,7 +5,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from superpose.grid import LARGEST_SEED, Axis, Grid, Rows, Tile, concatenate, fit_tile, lanes, of_shard, pack, tiles, traced
+from superpose.grid import (
+    LARGEST_SEED,
+    Axis,
+    Grid,
+    Rows,
+    Tile,
+    concatenate,
+    fit_tile,
+    lanes,
+    of_shard,
+    pack,
+    tiles,
+    traced,
+)
 
 PROPERTY = settings(deadline=None, derandomize=True)
 TILES = st.builds(Tile, st.integers(1, 4), st.integers(1, 5))

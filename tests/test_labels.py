@@ -86,7 +86,12 @@ def test_the_table_comes_back(models):
 
 
 def test_an_axis_of_one_value_is_a_scalar_but_for_sparsity_and_seed():
-    columns = {"sparsity": np.array([0.9, 0.9]), "importance": np.array([1.0, 2.0]), "rate": np.array([0.1, 0.1]), "seed": np.array([0, 0])}
+    columns = {
+        "sparsity": np.array([0.9, 0.9]),
+        "importance": np.array([1.0, 2.0]),
+        "rate": np.array([0.1, 0.1]),
+        "seed": np.array([0, 0]),
+    }
     wide = unstack(table(columns, arrays(2), VARIABLES, COORDINATES), ["sparsity", "importance", "rate"])
     assert wide.loss.dims == ("sparsity", "importance", "seed") and wide.loss.shape == (1, 2, 1)
     assert wide.rate.dims == () and float(wide.rate) == 0.1
@@ -96,6 +101,15 @@ def test_a_table_without_sparsity_has_no_density():
     columns = {"rate": np.array([0.1, 0.2]), "seed": np.array([0, 0])}
     wide = unstack(table(columns, arrays(2), VARIABLES, COORDINATES), ["rate"])
     assert wide.loss.dims == ("rate", "seed") and "density" not in wide.coords
+
+
+def test_a_table_of_seeds_alone():
+    columns = {"rate": np.array([0.1, 0.1]), "seed": np.array([7, 3])}
+    models = table(columns, arrays(2), VARIABLES, COORDINATES)
+    wide = unstack(models, ["rate"])
+    assert wide.W.dims == ("seed", "hidden", "feature") and wide.seed.values.tolist() == [3, 7]
+    np.testing.assert_array_equal(wide.W.sel(seed=7), models.W[0])
+    assert wide.seed.attrs == models.seed.attrs and "model" not in wide.coords
 
 
 def test_fill_values():

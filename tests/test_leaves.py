@@ -65,7 +65,13 @@ def test_put_replaces_one_number_and_nothing_else(tree, path):
     assert float(part(changed, path.split("."))) == 99
     back = put(changed, path, part(tree, path.split(".")))
     assert eqx.tree_equal(back, tree)
-    assert sum(int((np.asarray(a) != np.asarray(b)).sum()) for a, b in zip(*map(jax.tree.leaves, (tree, changed)), strict=True)) == 1
+    assert (
+        sum(
+            int((np.asarray(a) != np.asarray(b)).sum())
+            for a, b in zip(*map(jax.tree.leaves, (tree, changed)), strict=True)
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -31,7 +31,9 @@ def filled(kind: type[AbstractToyModel]) -> AbstractToyModel:
 def numpy_losses(model, task: Task, vectors: int) -> np.ndarray:
     """Losses of fresh examples from NumPy's own generator, in float64."""
     rng = np.random.default_rng(9)
-    W, b, p, importance = (np.asarray(a, np.float64) for a in (model.W, model.b, task.features.densities, task.importance))
+    W, b, p, importance = (
+        np.asarray(a, np.float64) for a in (model.W, model.b, task.features.densities, task.importance)
+    )
     x = np.where(rng.uniform(size=(vectors, N)) < p, rng.uniform(size=(vectors, N)), 0)
     out = x @ W.T @ W + b
     out = np.maximum(out, 0) if isinstance(model, ReLUOutput) else out

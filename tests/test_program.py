@@ -82,7 +82,9 @@ def test_variables_are_named_as_in_the_store(program):
 def test_recorded_steps_are_coordinates(program, arrays):
     steps = program.steps()
     assert steps["step"][0] == ("step",) and steps["snapshot_step"][0] == ("snapshot",)
-    assert steps["step"][1].tolist() == log_spaced(STEPS).tolist() and len(arrays["loss_curve"]) == len(steps["step"][1])
+    assert steps["step"][1].tolist() == log_spaced(STEPS).tolist() and len(arrays["loss_curve"]) == len(
+        steps["step"][1]
+    )
     assert steps["snapshot_step"][1].tolist() == [0, 7, STEPS]
     np.testing.assert_array_equal(arrays["W_steps"][-1], arrays["W"])
 

@@ -1,8 +1,8 @@
 """The paper's loss and its gradient against a float64 transcription whose gradient is derived by hand.
 
-    L = 1/B sum_ki I_i (y_ik - x'_ik)^2,    x' = f(W^T W x + b)
-    D = dL/d(W^T W x + b) = 2/B I_i (x'_ik - y_ik) f'_ik
-    dL/dW = (W x) D^T + (W D) x^T,    dL/db_i = sum_k D_ik
+L = 1/B sum_ki I_i (y_ik - x'_ik)^2,    x' = f(W^T W x + b)
+D = dL/d(W^T W x + b) = 2/B I_i (x'_ik - y_ik) f'_ik
+dL/dW = (W x) D^T + (W D) x^T,    dL/db_i = sum_k D_ik
 """
 
 import equinox as eqx

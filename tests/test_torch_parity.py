@@ -61,7 +61,9 @@ def in_torch(batches: np.ndarray, relu: bool, rate) -> tuple[np.ndarray, np.ndar
 def test_a_hundred_steps_are_pytorchs(kind, schedule, batches):
     """Weights within 1e-5, after a way of 100 steps of 1e-3; and n times the notebook's mean loss is our sum."""
     cosine = lambda t: RATE * np.cos(0.5 * np.pi * t / (STEPS - 1))
-    W, b, losses = in_torch(batches, kind is ReLUOutput, cosine if isinstance(schedule, CosineDecay) else lambda t: RATE)
+    W, b, losses = in_torch(
+        batches, kind is ReLUOutput, cosine if isinstance(schedule, CosineDecay) else lambda t: RATE
+    )
     start = eqx.tree_at(lambda m: (m.W, m.b), kind(N, M), (START.W, START.b))
     how = Sampled(BATCH), AdamW(RATE, DECAY), schedule
     found = eqx.filter_jit(lambda model: train(model, TASK, *how, record=Record(), key=KEY))(start)

@@ -1,0 +1,30 @@
+"""What a run will cost: tiles that fit memory, blocks that are evenly full."""
+
+import pytest
+
+from superpose import IndependentFeatures, Program, ReLUOutput, estimate
+
+
+def program(n: int = 20, m: int = 5) -> Program:
+    return Program(ReLUOutput(n, m), IndependentFeatures(n))
+
+
+def test_a_tile_shrinks_with_the_size_of_a_model():
+    budgets = [estimate.tile_budget(program(n, m), "cpu", 16e9) for n, m in ((2, 1), (20, 5), (80, 20), (400, 30))]
+    assert budgets == [16, 8, 4, 2]
+
+
+def test_a_tile_fits_in_memory_or_the_error_gives_the_number():
+    large = program(400, 30)
+    needs = estimate.model_bytes(large) + estimate.draw_bytes(large)
+    assert estimate.tile_budget(large, "gpu", 10 * needs) < estimate.tile_budget(large, "gpu", 1000 * needs)
+    with pytest.raises(ValueError, match=r"needs about 0\.0 GB|Lower"):
+        estimate.tile_budget(large, "cpu", needs / 2)
+
+
+def test_blocks_are_whole_tiles_evenly_full_and_small_enough():
+    rows = estimate.block_rows(program(), 7, 1000, 56)
+    assert rows % 7 == 0
+    assert estimate.block_rows(program(), 7, 10**7, 56) == 7  # 64 MB hold 6 rows: a tile is the least
+    seconds = estimate.step_seconds(program()) * 10_000 * rows
+    assert seconds <= estimate.BLOCK_SECONDS
