@@ -19,7 +19,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from superpose import plots, statistics, theory
+from superpose import plots, selection, statistics, theory
 from superpose.experiment import Claim, Experiment, Verdict
 
 Check = Callable[[xr.Dataset], Any]
@@ -63,15 +63,15 @@ def chosen(tree: xr.DataTree) -> tuple[list[tuple[str, xr.Dataset]], list[str]]:
     most = (PANELS - linear) // max(1, len(labels) - linear)
     shown, said = [], {}
     for label in labels:
-        ds, note = plots.one_point(tree[label].to_dataset())
+        ds, note = selection.one_point(tree[label].to_dataset())
         best = statistics.best(ds)
         trained = np.flatnonzero(best["loss"].notnull())
-        every = plots.evenly(ds.sizes["sparsity"], most)
+        every = selection.evenly(ds.sizes["sparsity"], most)
         for level in [*every, *trained][-1:] if linear and label == "linear" else every:
             model = best.isel(sparsity=level)
             shown.append((f"{NAMES.get(label, label)}, $1-S = {float(model['density']):.3g}$", model))
         words = [f"n = {ds.sizes['feature']}, m = {ds.sizes['hidden']}", *filter(None, [note])]
-        said[label] = f"{', '.join(words)}; each panel {plots.best_of(ds)}"
+        said[label] = f"{', '.join(words)}; each panel {selection.best_of(ds)}"
     if len(set(said.values())) == 1:
         return shown, [said[labels[0]]]
     return shown, [f"{NAMES.get(label, label)}: {words}" for label, words in said.items()]
@@ -100,7 +100,7 @@ def panel(axes: list[Axes], title: str, model: xr.Dataset, reach: float, *, lowe
 def variant(tree: xr.DataTree, label: str) -> xr.Dataset | None:
     """The arrays of a variant, at one point of its further axes."""
     there = label in tree.children and "W" in tree[label]
-    return plots.one_point(tree[label].to_dataset())[0] if there else None
+    return selection.one_point(tree[label].to_dataset())[0] if there else None
 
 
 def level(ds: xr.Dataset | None, density: float, within: float = EXACT) -> xr.Dataset | None:
@@ -182,7 +182,7 @@ def more_when_sparser(tree: xr.DataTree) -> Verdict:
     if ds is None or len(medians) < 2:
         return Verdict(None, "nothing: the arrays lack two densities of the ReLU model")
     fall = max(0.0, float(np.max(1 - medians[1:] / medians[:-1])))
-    listed = ", ".join(f"{medians[k]:.2f}" for k in plots.evenly(len(medians), 7))
+    listed = ", ".join(f"{medians[k]:.2f}" for k in selection.evenly(len(medians), 7))
     words = f"median ||W||^2 / m {listed} from dense to sparse; greatest fall {fall:.1%}"
     return Verdict(fall <= TOLERANCE, words, "no fall by more than 2%", seeds=ds.sizes["seed"])
 

@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from superpose import plots, statistics
+from superpose import plots, selection, statistics
 from superpose.experiment import Claim, Experiment, Verdict
 
 SOURCE = "Introduction"
@@ -31,9 +31,9 @@ PANELS, COLUMNS = 8, 4
 def figure(tree: xr.DataTree) -> Figure:
     """The columns of W as arrows, a panel for each sparsity, best seed each."""
     node = next(node for node in tree.children.values() if "W" in node)
-    ds, note = plots.one_point(node.to_dataset())
+    ds, note = selection.one_point(node.to_dataset())
     best = statistics.best(ds)
-    levels = plots.evenly(ds.sizes["sparsity"], PANELS)
+    levels = selection.evenly(ds.sizes["sparsity"], PANELS)
     rows, columns = -(-len(levels) // COLUMNS), min(len(levels), COLUMNS)
     figure = Figure(figsize=(0.9 + 1.6 * columns, 0.4 + 1.7 * rows))
     axes = [figure.add_subplot(rows, columns, k + 1) for k in range(len(levels))]
@@ -51,7 +51,7 @@ def figure(tree: xr.DataTree) -> Figure:
         plots.colorbar(axes, plots.importance_scale(importance), "importance")
     m = ds.sizes["hidden"]
     words = [f"n = {ds.sizes['feature']}, m = {m}", note, "seen in the plane of features 0 and 1" if m > 2 else ""]
-    figure.supxlabel(f"{', '.join(filter(None, words))}; each panel {plots.best_of(ds)}", fontsize=7)
+    figure.supxlabel(f"{', '.join(filter(None, words))}; each panel {selection.best_of(ds)}", fontsize=7)
     return figure
 
 
@@ -97,7 +97,7 @@ def said(text: str, sparsity: float, holds: Callable[[xr.Dataset], bool], expect
     """A sentence on the best model at a sparsity; it counts the seeds of which it is true, too."""
 
     def check(tree: xr.DataTree) -> Verdict:
-        ds = plots.one_point(tree["relu"].to_dataset())[0] if "relu" in tree.children else xr.Dataset()
+        ds = selection.one_point(tree["relu"].to_dataset())[0] if "relu" in tree.children else xr.Dataset()
         near = np.flatnonzero(np.isclose(ds["sparsity"], sparsity)) if "W" in ds else []
         if not len(near) or (ds.sizes["feature"], ds.sizes["hidden"]) != (5, 2):
             return Verdict(None, f"nothing: the arrays lack a ReLU model with n = 5, m = 2 at S = {sparsity:g}")

@@ -194,8 +194,8 @@ def check_levels(axis: Axis, program: Program) -> Axis:
 def check_sparsity(sparsity: float, program: Program) -> None:
     if not 0.0 <= sparsity < 1.0:
         raise ValueError(
-            f"`sparsity` must lie in [0, 1), got {sparsity!r}. Sparsity is the probability that a feature is zero; for a"
-            " density d write sparsity = 1 - d, or type sparsity.density=[d], d in (0, 1]."
+            f"`sparsity` must lie in [0, 1), got {sparsity!r}. Sparsity is the probability that a feature is zero; for"
+            " a density d write sparsity = 1 - d, or type sparsity.density=[d], d in (0, 1]."
         )
     if isinstance(program.features, IndependentFeatures):
         densities = (1.0 - sparsity) * np.asarray(program.features.relative_density, np.float64)

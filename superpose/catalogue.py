@@ -88,6 +88,6 @@ def find(name: str) -> Found:
     near = difflib.get_close_matches(name, names, 1)
     hint = f"Did you mean experiment={near[0]}?" if near else f"There are: {', '.join(names)}."
     raise InputError(
-        f"There is no experiment {name!r}. {hint} An experiment is conf/experiment/{name}.yaml and experiments/{name}.py"
-        " in the current folder or in one of $SUPERPOSE_PATH."
+        f"There is no experiment {name!r}. {hint} An experiment is conf/experiment/{name}.yaml and"
+        f" experiments/{name}.py in the current folder or in one of $SUPERPOSE_PATH."
     )

@@ -117,7 +117,7 @@ class Run:
 
 
 def compose(overrides: Sequence[str]) -> dict[str, Any]:
-    """The configuration that the overrides give, as plain values that fit the schema; `choices` has each group's option."""
+    """What the overrides compose to, as plain values that fit the schema; `choices` has each group's option."""
     try:
         cfg = hydra.compose("config", list(overrides), return_hydra_config=True)
         choices = OmegaConf.to_container(cfg.hydra.runtime.choices)

@@ -91,16 +91,16 @@ class Earlier:
         for block in range(self.table.blocks(self.label)):
             rows = self.table.rows(self.label, block)
             if self.table.count_done(self.label, rows)[0] == len(rows):
-                found |= {key: (block, place) for place, key in enumerate(rows.keys())}
+                found |= {key: (block, place) for place, key in enumerate(rows.identities())}
         return found
 
     def has(self, rows: Rows) -> np.ndarray:
         """Which of these models are there."""
-        return np.array([key in self.places for key in rows.keys()], bool)
+        return np.array([key in self.places for key in rows.identities()], bool)
 
     def read(self, rows: Rows, names: list[str]) -> dict[str, np.ndarray]:
         """Arrays of these models, in the order of `rows`."""
-        where = [self.places[key] for key in rows.keys()]
+        where = [self.places[key] for key in rows.identities()]
         blocks = {
             block: self.table.read(self.label, block, names) for block in dict.fromkeys(block for block, _ in where)
         }

@@ -71,7 +71,7 @@ def tile_budget(program: Program, platform: str, memory: float) -> int:
 
 
 def block_rows(program: Program, tile_models: int, row_bytes: int, rows: int) -> int:
-    """Rows of a block: whole tiles, about 15 s of work on one device and at most 64 MB, the blocks about equally full."""
+    """Rows of a block: whole tiles, about 15 s of work on a device and at most 64 MB, all blocks about equally full."""
     seconds = step_seconds(program) * program.schedule.steps * tile_models
     tiles = int(max(1, min(BLOCK_SECONDS / max(seconds, 1e-9), BLOCK_BYTES / max(row_bytes * tile_models, 1))))
     needed = -(-rows // tile_models)

@@ -15,7 +15,7 @@ LARGEST_SEED = 2**32 - 1
 
 
 def traced(axis: str, points: np.ndarray) -> np.ndarray:
-    """The float32 that a program sees: for `sparsity` the density p = 1 - S, taken in float64, else the value itself."""
+    """The float32 that a program sees: of `sparsity` the density p = 1 - S, taken in float64, else the value."""
     points = np.asarray(points, np.float64)
     return (1.0 - points if axis == "sparsity" else points).astype(np.float32)
 
@@ -66,7 +66,7 @@ class Rows:
         """What a program sees of each axis: float32 (row,)."""
         return {axis: traced(axis, self.values[:, k]) for k, axis in enumerate(self.axes)}
 
-    def keys(self) -> list[tuple[float | int, ...]]:
+    def identities(self) -> list[tuple[float | int, ...]]:
         """What makes a model this model: its float32 coordinates and its seed. Equal keys, equal model."""
         columns = [column.tolist() for column in self.traced().values()]
         return list(zip(*columns, self.seeds.tolist(), strict=True))

@@ -94,8 +94,8 @@ def check_size(grid: Grid) -> None:
     needs, has = len(grid) * ROW_BYTES, estimate.physical_memory()
     if needs > 0.8 * has:
         raise InputError(
-            f"A table of {len(grid):,} models takes about {needs / 1e9:.0f} GB of memory, and there are {has / 1e9:.0f} GB. Ask"
-            " for fewer levels or seeds, or share them out over several names."
+            f"A table of {len(grid):,} models takes about {needs / 1e9:.0f} GB of memory, and there are {has / 1e9:.0f} GB."
+            " Ask for fewer levels or seeds, or share them out over several names."
         )
 
 
@@ -103,8 +103,8 @@ def check_tile(run: Run, schema: Schema) -> None:
     """Raise InputError if `compute.tile` asks for another tile than the store's."""
     if run.compute.tile not in (None, schema.tile.models, schema.attributes["tile_budget"]):
         raise InputError(
-            f"The store was made with tiles of {schema.tile.models} models, got compute.tile={run.compute.tile}. Another"
-            " tile rounds differently, so a store keeps its own. Leave compute.tile out, or give another name=..."
+            f"The store was made with tiles of {schema.tile.models} models, got compute.tile={run.compute.tile}."
+            " Another tile rounds differently, so a store keeps its own. Leave compute.tile out, or give another name=..."
         )
 
 
@@ -112,8 +112,8 @@ def missing_blocks(store: Store | None, label: str, schema: Schema, rows: Rows) 
     """How many blocks there are to train: those of the store that are not done, and those of models it lacks."""
     if store is None:
         return len(pack(rows, schema.tile, schema.block_rows))
-    known = set(store.all_rows(label).keys())
-    new = np.array([key not in known for key in rows.keys()], bool)
+    known = set(store.all_rows(label).identities())
+    new = np.array([key not in known for key in rows.identities()], bool)
     return len(pack(rows[new], schema.tile, schema.block_rows)) + len(store.missing(label, rows))
 
 

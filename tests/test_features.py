@@ -4,6 +4,8 @@ A mean of N numbers of variance v lies within 5 sqrt(v / N) of its expectation; 
 sample's. With p_i = density * relative_density_i: E x = p / 2, E x^2 = p / 3, E x^4 = p / 5.
 """
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -28,7 +30,7 @@ def x() -> np.ndarray:
 
 @pytest.mark.parametrize("p", [1e-5, 1e-3, 0.1, 0.3, 0.5, 1 - 2**-24, 1.0])
 def test_activation_probability_is_exact(p):
-    """All 2^23 draws k / 2^23: ceil(p 2^23) of them lie below p, and that of k = 0 gives an active feature of value 0."""
+    """Of all draws k / 2^23, ceil(p 2^23) lie below p; that of k = 0 gives an active feature of value 0."""
     k = np.arange(2**23)
     x = np.asarray(IndependentFeatures(1, p)(jnp.asarray(k / 2**23, jnp.float32)[None]))[0]
     count = int(np.ceil(float(np.float32(p)) * 2**23))
@@ -92,7 +94,7 @@ def test_cells_of_a_seed_are_nested():
     """Common random numbers: what is active at a density is active at every higher one."""
     noise = IndependentFeatures(4).noise(999, key=jax.random.key(3))
     active = [np.asarray(IndependentFeatures(4, p)(noise)) > 0 for p in (0.01, 0.1, 0.5, 1.0)]
-    for fewer, more in zip(active, active[1:], strict=False):
+    for fewer, more in pairwise(active):
         assert not (fewer & ~more).any()
 
 

@@ -50,7 +50,7 @@ def test_a_grid_is_the_product_of_its_axes_and_seeds():
 
 def test_a_grid_of_no_axes_is_its_seeds():
     rows = Grid((), (0, 1, 2)).rows()
-    assert rows.values.shape == (3, 0) and rows.keys() == [(0,), (1,), (2,)]
+    assert rows.values.shape == (3, 0) and rows.identities() == [(0,), (1,), (2,)]
 
 
 def test_a_program_sees_the_density_of_a_sparsity():
@@ -64,7 +64,7 @@ def test_a_program_sees_the_density_of_a_sparsity():
 
 def test_equal_keys_are_equal_models():
     rows = Rows(("sparsity",), np.array([[0.9], [0.9 + 1e-12], [0.8]]), np.array([1, 1, 1]))
-    one, same, other = rows.keys()
+    one, same, other = rows.identities()
     assert one == same == (float(np.float32(1 - 0.9)), 1) and other != one
 
 
@@ -174,7 +174,7 @@ def test_tiles_hold_each_row_and_repeat_only_to_fill(choice, tile):
 def test_blocks_hold_each_row_once_within_their_limit(choice, tile, block_rows):
     rows = chosen(choice)
     blocks = pack(rows, tile, block_rows)
-    assert sorted(key for block in blocks for key in block.keys()) == sorted(rows.keys())
+    assert sorted(concatenate(blocks).keys()) == sorted(rows.identities())
     per_block = max(block_rows // tile.models, 1)
     for block in blocks:
         assert len(block) <= max(block_rows, tile.models)
@@ -186,7 +186,7 @@ def test_blocks_hold_each_row_once_within_their_limit(choice, tile, block_rows):
 @given(st.integers(0, 50), st.integers(1, 7))
 def test_shards_share_the_blocks(blocks, shards):
     parts = [of_shard(range(blocks), shard, shards) for shard in range(shards)]
-    assert sorted(sum(parts, [])) == list(range(blocks))
+    assert sorted(block for part in parts for block in part) == list(range(blocks))
     assert all(block % shards == shard for shard, part in enumerate(parts) for block in part)
 
 
@@ -194,4 +194,4 @@ def test_shards_share_the_blocks(blocks, shards):
 @given(CHOICES, CHOICES)
 def test_rows_concatenate(one, two):
     one, two = chosen(one), chosen(two)
-    assert concatenate([one, two]).keys() == one.keys() + two.keys()
+    assert concatenate([one, two]).keys() == one.identities() + two.identities()

@@ -25,6 +25,7 @@ ROOMS = {
     "theory": "",
     "statistics": "",
     "plots": "",
+    "selection": "",
     "arguments": "",
     "catalogue": "arguments",
     "interrupt": "",

@@ -79,14 +79,27 @@ def test_all_models_are_judged_by_the_same_vectors(task, monkeypatch):
     assert (float(one.loss), float(one.standard_error)) == (float(two.loss), float(two.standard_error))
 
 
-def test_the_closed_form_is_for_linear_models_of_independent_features_alone(task):
-    class Scaled(Linear):
-        """A class of one's own may compute anything."""
+def test_the_closed_form_is_for_linear_models_of_independent_features_alone(task, monkeypatch):
+    """Classes of one's own, made from these, may compute anything: they are sampled, as is another target."""
+    monkeypatch.setattr(objective, "EVALUATION_VECTORS", 4 * 128)
+    monkeypatch.setattr(objective, "EVALUATION_CHUNK", 128)
 
-    assert objective.has_closed_form(Linear(N, M), task)
-    assert not objective.has_closed_form(ReLUOutput(N, M), task)
-    assert not objective.has_closed_form(Scaled(N, M), task)
-    assert not objective.has_closed_form(Linear(N, M), Task(task.features, task.importance, AbsoluteValue()))
+    class Own(Linear):
+        def decode(self, h):
+            return 2 * super().decode(h)
+
+    class OwnFeatures(IndependentFeatures):
+        def __call__(self, noise):
+            return 2 * super().__call__(noise)
+
+    model, others = filled(Linear), (filled(Own), filled(ReLUOutput))
+    tasks = [
+        Task(OwnFeatures(N, 0.3), task.importance, Identity()),
+        Task(task.features, task.importance, AbsoluteValue()),
+    ]
+    assert float(evaluate(model, task).standard_error) == 0
+    for one, asked in [*((other, task) for other in others), *((model, other) for other in tasks)]:
+        assert float(evaluate(one, asked).standard_error) > 0
 
 
 def test_a_training_step_sees_a_batch(task):

@@ -4,8 +4,8 @@
     AdamW   as Adam, and w -= rate decay w of the weights before the step
     SGD     m = momentum m + g,  w -= rate m
 
-A float32 b2^t has an error of 2^-24 t, which 1 - b2^t magnifies by 1 / (1 - b2^t) < 1 / (t (1 - b2) (1 - b2 t)): 6e-5 at
-.999, 3e-5 in the square root. That is the formula tests' tolerance, relative to the way that a weight has moved.
+A float32 b2^t has a relative error of about 2^-24 t, and 1 - b2^t is about t (1 - b2): it has an error of 2^-24 / (1 - b2),
+6e-5 at .999, and its square root 3e-5. That is the formula tests' tolerance, relative to the way that a weight has moved.
 """
 
 import equinox as eqx

@@ -145,7 +145,7 @@ def test_in_whatever_order_rows_come_the_labelled_values_are_theirs(tmp_path_fac
     for points, seeds in grids:
         rows = grid(tuple(points), seeds).rows()
         fill(store, rows)
-        asked |= set(rows.keys())
+        asked |= set(rows.identities())
     table = load_table(path, "relu").set_index(model=["sparsity", "seed"])
     assert table.sizes["model"] == len(asked)
     tree = load(path)["relu"]

@@ -37,7 +37,7 @@ def models(blocks: Sequence[Rows], found) -> dict[tuple, list[dict[str, bytes]]]
     """Each model's arrays as bytes, by its key, from every block that holds it."""
     by_key: dict[tuple, list[dict[str, bytes]]] = {}
     for k, arrays in found:
-        for row, key in enumerate(blocks[k].keys()):
+        for row, key in enumerate(blocks[k].identities()):
             by_key.setdefault(key, []).append({name: array[row].tobytes() for name, array in arrays.items()})
     return by_key
 
@@ -104,7 +104,7 @@ def only_weights(program: Program, coordinates, init_key, data_key) -> dict[str,
 
 def test_tiles_of_other_sizes_agree_to_rounding():
     """Weights within 1e-6 after 100 steps, in tiles of 1, 3, 16 and 64."""
-    rows = grid(1 - np.geomspace(0.02, 1, 64), [0.8], [5]).rows()
+    rows = grid((1 - np.geomspace(0.02, 1, 64)).tolist(), [0.8], [5]).rows()
     run = partial(only_weights, program(steps=100))
     sizes = [next(sweep(run, [rows], tile=Tile(1, size), devices=jax.devices()[:1]))[1] for size in (1, 3, 16, 64)]
     for name in ("W", "b"):
@@ -137,8 +137,11 @@ def test_every_row_gets_its_own_coordinates_and_its_seeds_keys(tile):
 
 def test_seeds_of_init_and_data_are_held_apart():
     rows = grid([0.5], [0.5], [0, 1, 6]).rows()
-    both = lambda seeding: next(sweep(probe, [rows], tile=Tile(3, 1), devices=jax.devices()[:1], seeding=seeding))[1]
-    plain, one_init, one_data = both(Seeding()), both(Seeding(init=6)), both(Seeding(data=6))
+    device = jax.devices()[:1]
+    all_three = [Seeding(), Seeding(init=6), Seeding(data=6)]
+    plain, one_init, one_data = (
+        next(sweep(probe, [rows], tile=Tile(3, 1), devices=device, seeding=s))[1] for s in all_three
+    )
     np.testing.assert_array_equal(one_init["init"], [keys_of(6)[0]] * 3)
     np.testing.assert_array_equal(one_init["data"], plain["data"])
     np.testing.assert_array_equal(one_data["data"], [keys_of(6)[1]] * 3)
@@ -147,8 +150,8 @@ def test_seeds_of_init_and_data_are_held_apart():
 
 
 def test_the_cells_of_a_lane_share_their_draws():
-    """No random bits, which are uint32, have the lane's dimension, of 7 cells; the weights, which are float32, have it."""
-    rows, tile = grid(np.linspace(0, 0.9, 7), [0.8], [0]).rows(), Tile(1, 7)
+    """No random bits, which are uint32, have the dimension of the lane's 7 cells; the float32 weights have it."""
+    rows, tile = grid(np.linspace(0, 0.9, 7).tolist(), [0.8], [0]).rows(), Tile(1, 7)
     run, _ = tile_runner(partial(only_weights, program()), tile, jax.devices()[:1], Seeding())
     inputs = wave_inputs(rows, waves(rows, tile, 1)[0], None)
     shapes = re.findall(r"([a-z]+\d+)\[([\d,]+)\]", str(jax.make_jaxpr(run)(*inputs)))
