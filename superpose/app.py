@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,7 +84,7 @@ def execute(run: Run, console: Console) -> None:
     if run.plan:
         return
     begun = time.perf_counter()
-    run.folder.mkdir(parents=True, exist_ok=True)
+    make(run.folder)
     with logged(run.folder / "run.log"), guarded() as guard:
         table = table or create(run, jobs, earlier)
         save_settings(run)
@@ -101,6 +102,21 @@ def execute(run: Run, console: Console) -> None:
             return
         finish(run, table, console)
     console.print(f"[dim]{duration(time.perf_counter() - begun)}[/]")
+
+
+def make(folder: Path) -> None:
+    """Make the run's folder.
+
+    Raises:
+        InputError: it cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        told = f"Results cannot be written to {folder}: {error.strerror}. Type output=DIR with a folder that can be."
+        raise InputError(told) from error
 
 
 def create(run: Run, jobs: list[Job], earlier: Store | None) -> Store:

@@ -22,12 +22,13 @@ from superpose.interrupt import Interrupted
 from superpose.searching import look_for
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
+SHORT_ERROR = "SUPERPOSE_SHORT_ERROR"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what was typed. The errors of people are told in a few lines, on standard error."""
     argv = sys.argv[1:] if argv is None else list(argv)
-    full = bool(os.environ.get(FULL_ERROR))
+    full = os.environ.get(FULL_ERROR) == "1"
     try:
         if any(word.startswith("-") for word in argv):
             with_flags(argv)
@@ -62,7 +63,8 @@ def with_flags(argv: Sequence[str]) -> None:
         parsed = OverridesParser.create().parse_overrides(overrides)
         swept = [each.key_or_group for each in parsed if each.is_sweep_override()]
         overrides = [*overrides, f"swept=[{','.join(swept)}]"]
-    os.environ[FULL_ERROR] = "1"  # Hydra hands its errors on, for `main` to tell
+    if os.environ.get(FULL_ERROR) != "1":
+        os.environ |= {FULL_ERROR: "1", SHORT_ERROR: "1"}  # Hydra hands its errors on, for `main` and `_job` to tell
     sys.argv = [sys.argv[0], *flags, *overrides]
     hydra.main(config_path=folder, config_name="config", version_base="1.3")(_job)()
 
@@ -71,6 +73,8 @@ def _job(cfg: Any) -> None:
     try:
         one(list(HydraConfig.get().overrides.task))
     except Exception as error:
+        if SHORT_ERROR not in os.environ:
+            raise
         say(f"error: {told(error, [])}")
         raise SystemExit(code_of(error)) from error
 

@@ -43,6 +43,9 @@ def logged(path: Path) -> Iterator[None]:
     log.propagate = False
     try:
         yield
+    except BaseException as error:
+        log.error("%s: %s", type(error).__name__, error)
+        raise
     finally:
         log.removeHandler(handler)
         handler.close()

@@ -11,6 +11,7 @@ class Interrupted(BaseException):
     """A signal asked the run to end; `code` is the exit code, 128 + the signal's number."""
 
     def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
         self.name, self.code = signal.Signals(number).name, 128 + number
 
 

@@ -94,8 +94,8 @@ def check_size(grid: Grid) -> None:
     needs, has = len(grid) * ROW_BYTES, estimate.physical_memory()
     if needs > 0.8 * has:
         raise InputError(
-            f"A table of {len(grid):,} models takes about {needs / 1e9:.0f} GB of memory, and there are {has / 1e9:.0f} GB."
-            " Ask for fewer levels or seeds, or share them out over several names."
+            f"A table of {len(grid):,} models takes about {needs / 1e9:.0f} GB of memory, and there are"
+            f" {has / 1e9:.0f} GB. Ask for fewer levels or seeds, or share them out over several names."
         )
 
 
@@ -104,7 +104,7 @@ def check_tile(run: Run, schema: Schema) -> None:
     if run.compute.tile not in (None, schema.tile.models, schema.attributes["tile_budget"]):
         raise InputError(
             f"The store was made with tiles of {schema.tile.models} models, got compute.tile={run.compute.tile}."
-            " Another tile rounds differently, so a store keeps its own. Leave compute.tile out, or give another name=..."
+            " Another tile rounds differently, so a store keeps its own. Leave compute.tile out, or type name=NEW."
         )
 
 

@@ -1,6 +1,7 @@
 """The work of a run on its table: train the blocks that are missing, measure the models that lack a measure."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -37,7 +38,8 @@ def train(run: Run, table: Store, job: Job, devices: list[jax.Device], guard: Gu
         blocks = [table.rows(job.label, number) for number in group]
         program = states.program() if states else job.variant.program
         how: dict[str, Any] = {"tile": job.schema.tile, "devices": devices, "seeding": job.variant.seeding}
-        how |= {"states": lambda k, blocks=blocks, states=states: states.states(blocks[k])} if states else {}
+        if states:
+            how["states"] = lru_cache(maxsize=1)(lambda k, blocks=blocks, states=states: states.states(blocks[k]))
         bar.start(job, sum(map(len, blocks)))
         for place, arrays in sweep(program, blocks, **how, on_compile=bar.compiled_in, on_models=bar.advance):
             arrays = states.completed(blocks[place], arrays) if states else arrays

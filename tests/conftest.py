@@ -44,4 +44,5 @@ def empty_folder(tmp_path, monkeypatch):
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
-    monkeypatch.delenv("SUPERPOSE_PATH", raising=False)
+    for name in ("SUPERPOSE_PATH", "HYDRA_FULL_ERROR", "SUPERPOSE_SHORT_ERROR"):
+        monkeypatch.delenv(name, raising=False)

@@ -75,8 +75,8 @@ def test_bad_input_is_told_in_a_few_lines_before_anything_is_made(typed, told, c
 
 def test_an_output_that_is_a_file_is_told(tmp_path, capsys):
     (tmp_path / "taken").write_text("")
-    assert command.main(["experiment=tiny", "output=taken"]) == 1
-    assert "taken" in capsys.readouterr().err
+    assert command.main(["experiment=tiny", "output=taken"]) == 2
+    assert "Results cannot be written to taken/tiny: Not a directory" in capsys.readouterr().err
 
 
 def test_full_errors_are_shown_when_asked(monkeypatch):

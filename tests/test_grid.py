@@ -174,7 +174,7 @@ def test_tiles_hold_each_row_and_repeat_only_to_fill(choice, tile):
 def test_blocks_hold_each_row_once_within_their_limit(choice, tile, block_rows):
     rows = chosen(choice)
     blocks = pack(rows, tile, block_rows)
-    assert sorted(concatenate(blocks).keys()) == sorted(rows.identities())
+    assert sorted(concatenate(blocks).identities()) == sorted(rows.identities())
     per_block = max(block_rows // tile.models, 1)
     for block in blocks:
         assert len(block) <= max(block_rows, tile.models)
@@ -194,4 +194,4 @@ def test_shards_share_the_blocks(blocks, shards):
 @given(CHOICES, CHOICES)
 def test_rows_concatenate(one, two):
     one, two = chosen(one), chosen(two)
-    assert concatenate([one, two]).keys() == one.identities() + two.identities()
+    assert concatenate([one, two]).identities() == one.identities() + two.identities()

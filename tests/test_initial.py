@@ -3,7 +3,7 @@
 The sample standard deviation of N normal numbers has a standard deviation of std / sqrt(2 N).
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,10 @@ from superpose.initial import Normal, Notebook, Xavier
 from superpose.models import AbstractToyModel, Dims, Linear, ReLUOutput
 
 MODELS = 400
+
+
+def filled(init: Any, model: AbstractToyModel, seed: int) -> Any:
+    return init(model, key=jax.random.key(seed))
 
 
 class Untied(AbstractToyModel):
@@ -68,20 +72,19 @@ def test_numbers_are_normal():
 
 
 def test_biases_start_at_zero():
-    model = Xavier()(ReLUOutput(5, 2), key=jax.random.key(0))
+    model = filled(Xavier(), ReLUOutput(5, 2), 0)
     np.testing.assert_array_equal(model.b, np.zeros(5))
 
 
 def test_one_key_one_model_whatever_the_scale():
     """Initialisations of one seed are multiples of each other."""
-    key = jax.random.key(4)
-    wide, narrow = (Normal(std)(Linear(5, 2), key=key).W for std in (1.0, 0.25))
+    wide, narrow = (filled(Normal(std), Linear(5, 2), 4).W for std in (1.0, 0.25))
     np.testing.assert_array_equal(0.25 * wide, narrow)
-    assert not np.array_equal(wide, Normal(1.0)(Linear(5, 2), key=jax.random.key(5)).W)
+    assert not np.array_equal(wide, filled(Normal(1.0), Linear(5, 2), 5).W)
 
 
 def test_each_matrix_has_a_draw_of_its_own():
-    model = Normal(1.0)(Untied(5, 2), key=jax.random.key(4))
+    model = filled(Normal(1.0), Untied(5, 2), 4)
     assert model.W1.shape == (2, 5) and model.W2.shape == (5, 2)
     assert not np.isin(np.asarray(model.W1), np.asarray(model.W2)).any()
     assert float(Notebook(10).scale(5, 2)) == float(Notebook(10).scale(2, 5))

@@ -1,5 +1,7 @@
 """How the loss is estimated, against the closed form, brute force and a float64 sample of its own."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ import pytest
 
 from superpose import objective
 from superpose.features import IndependentFeatures
-from superpose.models import AbstractToyModel, Linear, ReLUOutput
+from superpose.models import Linear, ReLUOutput
 from superpose.objective import Sampled, evaluate, over_draws, sample
 from superpose.task import AbsoluteValue, Identity, Task
 
@@ -21,14 +23,14 @@ def task() -> Task:
     return Task(features, jnp.asarray(0.8 ** np.arange(N), jnp.float32), Identity())
 
 
-def filled(kind: type[AbstractToyModel]) -> AbstractToyModel:
+def filled(kind: Any) -> Any:
     rng = np.random.default_rng(3)
     W, b = rng.normal(size=(M, N)) * 0.6, rng.normal(size=N) * 0.1
     arrays = jnp.asarray(W, jnp.float32), jnp.asarray(b, jnp.float32)
     return eqx.tree_at(lambda m: (m.W, m.b), kind(N, M), arrays)
 
 
-def numpy_losses(model, task: Task, vectors: int) -> np.ndarray:
+def numpy_losses(model: Any, task: Any, vectors: int) -> np.ndarray:
     """Losses of fresh examples from NumPy's own generator, in float64."""
     rng = np.random.default_rng(9)
     W, b, p, importance = (
@@ -94,7 +96,7 @@ def test_the_closed_form_is_for_linear_models_of_independent_features_alone(task
 
     model, others = filled(Linear), (filled(Own), filled(ReLUOutput))
     tasks = [
-        Task(OwnFeatures(N, 0.3), task.importance, Identity()),
+        Task(OwnFeatures(N, 0.3, np.ones(N)), task.importance, Identity()),
         Task(task.features, task.importance, AbsoluteValue()),
     ]
     assert float(evaluate(model, task).standard_error) == 0

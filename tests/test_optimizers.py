@@ -4,9 +4,11 @@
     AdamW   as Adam, and w -= rate decay w of the weights before the step
     SGD     m = momentum m + g,  w -= rate m
 
-A float32 b2^t has a relative error of about 2^-24 t, and 1 - b2^t is about t (1 - b2): it has an error of 2^-24 / (1 - b2),
-6e-5 at .999, and its square root 3e-5. That is the formula tests' tolerance, relative to the way that a weight has moved.
+A float32 b2^t has a relative error of about 2^-24 t, and 1 - b2^t, about t (1 - b2), one of 2^-24 / (1 - b2): 6e-5 at
+.999, and its square root 3e-5. That is the tolerance of the formulas, relative to the way that a weight has moved.
 """
+
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -109,7 +111,7 @@ def test_a_learning_rate_is_traced():
 
     @eqx.filter_jit
     @eqx.debug.assert_max_traces(max_traces=1)
-    def first_step(rate):
+    def first_step(rate) -> Any:
         optim = AdamW(rate, 0.0).build(Constant(5, warmup=2))
         updates, _ = optim.update(jnp.ones(3), optim.init(jnp.ones(3)), jnp.ones(3))
         return updates

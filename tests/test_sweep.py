@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -24,7 +25,7 @@ N, M = 5, 2
 AXES = (("sparsity", "features.density"), ("importance", "weighting.base"))
 
 
-def program(kind=ReLUOutput, steps: int = 12, **parts) -> Program:
+def program(kind: Any = ReLUOutput, steps: int = 12, **parts) -> Program:
     given = {"weighting": Geometric(0.9), "objective": Sampled(32), "schedule": Constant(steps), "axes": AXES}
     return Program(kind(N, M), IndependentFeatures(N), **{**given, **parts})
 
@@ -57,7 +58,9 @@ def arrangements(tile: Tile) -> list[Rows]:
 
 
 def trained(program: Program, tile: Tile, devices: int, blocks: Sequence[Rows]) -> dict[tuple, list[dict[str, bytes]]]:
-    once = eqx.debug.assert_max_traces(lambda *given: program(*given), max_traces=1)
+    once = eqx.debug.assert_max_traces(
+        lambda coordinates, init_key, data_key: program(coordinates, init_key, data_key), max_traces=1
+    )
     return models(blocks, sweep(once, blocks, tile=tile, devices=jax.devices()[:devices]))
 
 
@@ -98,7 +101,8 @@ def only_weights(program: Program, coordinates, init_key, data_key) -> dict[str,
     """The program without its evaluation, which compiles in half the time."""
     here = program.at(coordinates)
     how = here.objective, here.optimizer, here.schedule
-    model = train(here.init(here.model, key=init_key), here.task(), *how, record=here.record, key=data_key).model
+    start = here.init(here.model, key=init_key)
+    model: Any = train(start, here.task(), *how, record=here.record, key=data_key).model
     return {"W": model.W, "b": model.b}
 
 
@@ -163,9 +167,9 @@ def test_the_cells_of_a_lane_share_their_draws():
 def test_one_compile_and_every_model_is_reported():
     rows, compiles, done = GRID.rows(), [], []
     blocks = pack(rows, Tile(1, 2), 2)
-    told = {"on_compile": compiles.append, "on_models": done.append}
     once = eqx.debug.assert_max_traces(probe, max_traces=1)
-    places = [k for k, _ in sweep(once, blocks, tile=Tile(1, 2), devices=jax.devices()[:2], **told)]
+    told = partial(sweep, on_compile=compiles.append, on_models=done.append)
+    places = [k for k, _ in told(once, blocks, tile=Tile(1, 2), devices=jax.devices()[:2])]
     assert len(compiles) == 1 and sum(done) == len(rows) and places == list(range(len(blocks))) and len(blocks) == 6
 
 

@@ -4,6 +4,8 @@ PyTorch trains the same initial weights on the same batches, in its own arithmet
 out = x W^T W + b, loss = (importance * (x - out)^2).mean(), the mean over examples and features.
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -24,7 +26,7 @@ torch = pytest.importorskip("torch")
 N, M, BATCH, STEPS, RATE, DECAY = 20, 5, 256, 100, 1e-3, 1e-2
 KEY = jax.random.key(6)
 TASK = Task(IndependentFeatures(N, 0.1), jnp.asarray(0.9 ** np.arange(N), jnp.float32), Identity())
-START = Xavier()(ReLUOutput(N, M), key=jax.random.key(7))
+START: Any = Xavier()(ReLUOutput(N, M), key=jax.random.key(7))
 CASES = pytest.mark.parametrize(
     ("kind", "schedule"),
     [(Linear, Constant(STEPS)), (ReLUOutput, Constant(STEPS)), (ReLUOutput, CosineDecay(STEPS))],
@@ -66,7 +68,7 @@ def test_a_hundred_steps_are_pytorchs(kind, schedule, batches):
     )
     start = eqx.tree_at(lambda m: (m.W, m.b), kind(N, M), (START.W, START.b))
     how = Sampled(BATCH), AdamW(RATE, DECAY), schedule
-    found = eqx.filter_jit(lambda model: train(model, TASK, *how, record=Record(), key=KEY))(start)
+    found: Any = eqx.filter_jit(lambda model: train(model, TASK, *how, record=Record(), key=KEY))(start)
     assert abs(W - np.asarray(START.W)).max() > 0.02
     np.testing.assert_allclose(found.model.W, W, rtol=0, atol=1e-5)
     np.testing.assert_allclose(found.model.b, b, rtol=0, atol=1e-5)

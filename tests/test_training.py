@@ -4,6 +4,7 @@ Every run here trains three densities side by side under `vmap`, as a sweep does
 """
 
 from functools import cache, partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -25,7 +26,7 @@ from superpose.training import TrainState, train
 N, M, BATCH, STEPS = 5, 2, 32, 23
 IMPORTANCE = 0.8 ** jnp.arange(N)
 DENSITIES = jnp.array([1.0, 0.4, 0.05])
-START = Xavier()(ReLUOutput(N, M), key=jax.random.key(0))
+START: Any = Xavier()(ReLUOutput(N, M), key=jax.random.key(0))
 DATA = jax.random.key(1)
 SNAPSHOTS = (0, 7, 20, STEPS)
 
@@ -34,7 +35,7 @@ def task(density) -> Task:
     return Task(IndependentFeatures(N, density), IMPORTANCE, Identity())
 
 
-def run(steps: int = STEPS, *, snapshots: tuple[int, ...] = (), first: int = 0, segment=None, state=None):
+def run(steps: int = STEPS, *, snapshots: tuple[int, ...] = (), first: int = 0, segment=None, state=None) -> Any:
     """Train from START, or from `state`, at each density."""
 
     def one(density, state):
@@ -46,7 +47,7 @@ def run(steps: int = STEPS, *, snapshots: tuple[int, ...] = (), first: int = 0, 
 
 
 @cache
-def short(steps: int):
+def short(steps: int) -> Any:
     return run(steps, segment=7)
 
 
@@ -131,7 +132,7 @@ def test_a_step_goes_down_the_gradient_of_the_mean_over_features():
     noise = Sampled(BATCH).noise(everything, key=jax.random.fold_in(DATA, 0))
     gradient = jax.grad(lambda model: everything.loss(model, everything.features(noise)))(START)
     once = lambda: train(START, everything, Sampled(BATCH), SGD(0.5), Constant(1), record=Record(), key=DATA).model
-    found = jax.jit(once)()
+    found: Any = jax.jit(once)()
     np.testing.assert_allclose(found.W, START.W - 0.5 * gradient.W / N, rtol=0, atol=4 * 2**-24)
     np.testing.assert_allclose(found.b, START.b - 0.5 * gradient.b / N, rtol=0, atol=4 * 2**-24)
 
