@@ -17,7 +17,8 @@ LARGEST_SEED = 2**32 - 1
 def traced(axis: str, points: np.ndarray) -> np.ndarray:
     """The float32 that a program sees: of `sparsity` the density p = 1 - S, taken in float64, else the value."""
     points = np.asarray(points, np.float64)
-    return (1.0 - points if axis == "sparsity" else points).astype(np.float32)
+    with np.errstate(over="ignore"):
+        return (1.0 - points if axis == "sparsity" else points).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +36,8 @@ class Axis:
     def __post_init__(self):
         if not self.points:
             raise ValueError(f"`{self.name}` has no points. Give at least one, as {self.name}=[0.1,0.9].")
-        if not np.isfinite(self.points).all():
-            raise ValueError(f"`{self.name}` must be finite, got {list(self.points)}.")
+        if not np.isfinite(traced(self.name, np.array(self.points))).all():
+            raise ValueError(f"`{self.name}` must be finite in float32, got {list(self.points)}.")
         seen: dict[float, float] = {}
         for point, value in zip(self.points, traced(self.name, np.array(self.points)).tolist(), strict=True):
             if value in seen:

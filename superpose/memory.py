@@ -1,7 +1,9 @@
 """A sweep in memory: a program and a grid in, labelled arrays out. No Hydra, no disk.
 
-program = Program(ReLUOutput(n=5, m=2), IndependentFeatures(5), schedule=Constant(2000))
-ds = sweep_grid(program, {"sparsity": [0.0, 0.9], "seed": range(8)})
+    program = Program(ReLUOutput(n=5, m=2), IndependentFeatures(5), schedule=Constant(2000))
+    ds = sweep_grid(program, {"sparsity": [0.0, 0.9], "seed": range(8)})
+
+On a CPU, every core trains if JAX was told so before its first use: jax.config.update("jax_num_cpu_devices", cores).
 """
 
 import dataclasses
@@ -33,7 +35,7 @@ def sweep_grid(
     Args:
         program: what is trained.
         points: axis -> its levels. `sparsity`, `importance`, `learning_rate` and `weight_decay` are known by name,
-            `seed` is a sequence of integers (0 where it is left out). Any other name is that of a float field of the
+            `seed` is a count or a sequence of integers (0 where it is left out). Any other name is that of a float field of the
             program's modules, or comes with its path:
             {"bump": {"target": "features.relative_density.4", "points": [0.5, 1]}}.
         tile: models that one device trains at once; from their size where it is left out.
@@ -46,9 +48,8 @@ def sweep_grid(
     Raises:
         ValueError: a level that means nothing, or an axis that names no single float of the program.
     """
-    listed = [int(seed) if isinstance(seed, np.integer) else seed for seed in points.get("seed", (0,))]
-    seeds = axes.seeds({"points": listed, "count": None})
-    grid = Grid(tuple(axis(name, given, program) for name, given in points.items() if name != "seed"), seeds)
+    named = tuple(axis(name, given, program) for name, given in points.items() if name != "seed")
+    grid = Grid(named, seeds(points.get("seed", 1)))
     program = dataclasses.replace(program, axes=tuple((axis.name, axis.target) for axis in grid.axes))
     devices = jax.local_devices() if devices is None else devices
     memory = estimate.device_memory(devices[0], len(devices))
@@ -62,6 +63,14 @@ def sweep_grid(
     columns = {name: rows.values[:, k] for k, name in enumerate(grid.names)} | {"seed": rows.seeds}
     wide = labels.unstack(labels.table(columns, arrays, variables, program.steps()), grid.names)
     return wide.assign_attrs(model=type(program.model).__name__)
+
+
+def seeds(given: Any) -> tuple[int, ...]:
+    """The seeds of a count or a sequence."""
+    if isinstance(given, int):
+        return axes.seeds({"points": None, "count": given})
+    listed = [int(seed) if isinstance(seed, np.integer) else seed for seed in given]
+    return axes.seeds({"points": listed, "count": None})
 
 
 def axis(name: str, given: Any, program: Program) -> Axis:

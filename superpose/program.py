@@ -64,6 +64,13 @@ class Program(eqx.Module):
     record: Record = Record()
     axes: tuple[tuple[str, str], ...] = eqx.field(static=True, default=())
 
+    def __check_init__(self):
+        beyond = [step for step in self.record.snapshots if not 0 <= step <= self.schedule.steps]
+        if beyond:
+            raise ValueError(
+                f"`record.steps` lie in 0 ... schedule.steps = {self.schedule.steps}, got {', '.join(map(str, beyond))}."
+            )
+
     def __call__(self, coordinates: Coordinates, init_key: PRNGKeyArray, data_key: PRNGKeyArray) -> dict[str, Array]:
         """One trained model's arrays, by the names of the store.
 

@@ -175,3 +175,9 @@ def test_a_name_that_several_fields_bear_needs_its_path():
 
     with pytest.raises(ValueError, match=r"there is 2 of them: model.slope, features.slope. Give its path"):
         sp.sweep_grid(sp.Program(Leaky(5, 2), Sloping(5), **FEW), {"slope": [0.5, 1.0]})
+
+
+def test_a_seed_may_be_a_count_and_a_snapshot_lies_within_the_run(program):
+    assert sp.sweep_grid(program, {"sparsity": [0.5], "seed": 3})["seed"].values.tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="got 50"):
+        sp.Program(sp.ReLUOutput(3, 2), sp.IndependentFeatures(3), schedule=sp.Constant(40), record=sp.Record((50,)))
