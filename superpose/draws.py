@@ -17,6 +17,17 @@ from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
+PRNG = "threefry2x32"
+
+
+def seed_key(seed: int) -> PRNGKeyArray:
+    """The threefry key of a seed, whatever generator JAX is set to."""
+    return jax.random.key(seed, impl=PRNG)
+
+
+def as_key(data: UInt32[Array, "2"]) -> PRNGKeyArray:
+    """The threefry key of raw data, which a scan can run over."""
+    return jax.random.wrap_key_data(data, impl=PRNG)
 
 
 def threefry(key: UInt32[Array, "2"], count: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
@@ -36,7 +47,7 @@ def uniform(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
     """The numbers of `jax.random.uniform(key, shape)`: float32 in [0, 1), multiples of 2^-23.
 
     Args:
-        key: a threefry key, `jax.random.key(seed)`.
+        key: a threefry key, as of `seed_key`.
         shape: of fewer than 2^32 numbers.
     """
     count = jax.lax.iota(jnp.uint32, math.prod(shape)).reshape(shape)

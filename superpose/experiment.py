@@ -17,6 +17,7 @@ import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
 from superpose import geometry
+from superpose.draws import seed_key
 from superpose.labels import Variable
 from superpose.models import AbstractToyModel
 from superpose.task import Task
@@ -112,7 +113,7 @@ def measured(measure: Measure, model: AbstractToyModel, task: Task) -> dict[str,
     Raises:
         ValueError: the measure gives an array whose dimensions it does not name.
     """
-    shapes = jax.eval_shape(measure.function, model, task, jax.random.key(0))
+    shapes = jax.eval_shape(measure.function, model, task, seed_key(0))
     unnamed = sorted(set(shapes) - set(measure.variables))
     if unnamed:
         raise ValueError(

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from superpose.draws import seed_key
 from superpose.experiment import Measure
 from superpose.grid import Rows
 from superpose.program import Coordinates, Program
@@ -24,7 +25,7 @@ def measurer(measure: Measure, program: Program) -> Measurer:
 
     def one(coordinates: Coordinates, arrays: dict[str, Array], seed: Array) -> dict[str, Array]:
         model, task = program.restore(coordinates, arrays)
-        return measure.function(model, task, jax.random.fold_in(jax.random.key(0), seed))
+        return measure.function(model, task, jax.random.fold_in(seed_key(0), seed))
 
     compiled = jax.jit(jax.vmap(one))
 

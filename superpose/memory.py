@@ -35,8 +35,8 @@ def sweep_grid(
     Args:
         program: what is trained.
         points: axis -> its levels. `sparsity`, `importance`, `learning_rate` and `weight_decay` are known by name,
-            `seed` is a count or a sequence of integers (0 where it is left out). Any other name is that of a float field of the
-            program's modules, or comes with its path:
+            `seed` is a count or a sequence of integers (0 where it is left out). Any other name is that of a float
+            field of the program's modules, or comes with its path:
             {"bump": {"target": "features.relative_density.4", "points": [0.5, 1]}}.
         tile: models that one device trains at once; from their size where it is left out.
         devices: those that train; all local ones where it is left out.

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 
 from superpose import theory
+from superpose.draws import as_key, seed_key
 from superpose.features import IndependentFeatures
 from superpose.models import AbstractToyModel, Linear
 from superpose.task import Identity, Task
@@ -65,7 +66,7 @@ def evaluate(model: AbstractToyModel, task: Task) -> Estimate:
     if type(model) is Linear and type(features) is IndependentFeatures and type(task.target) is Identity:
         mean, variance = theory.moments(features.densities)
         return Estimate(theory.linear_loss(model.W, model.b, task.importance, mean, variance), jnp.zeros(()))
-    return sample(model, task, EVALUATION_VECTORS, EVALUATION_CHUNK, key=jax.random.key(EVALUATION_SEED))
+    return sample(model, task, EVALUATION_VECTORS, EVALUATION_CHUNK, key=seed_key(EVALUATION_SEED))
 
 
 def over_draws(
@@ -82,7 +83,7 @@ def over_draws(
 
     def turn(noise: PyTree[Array], now: tuple) -> tuple[PyTree[Array], PyTree[Array]]:
         next_key, item = now
-        return draw(jax.random.wrap_key_data(next_key)), function(noise, item)
+        return draw(as_key(next_key)), function(noise, item)
 
     following = jnp.roll(jax.random.key_data(keys), -1, axis=0)
     return jax.lax.scan(turn, draw(keys[0]), (following, items))[1]

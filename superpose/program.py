@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from superpose import leaves
 from superpose import record as records
+from superpose.draws import seed_key
 from superpose.features import AbstractFeatures
 from superpose.initial import AbstractInit, Xavier
 from superpose.labels import Variable
@@ -68,7 +69,7 @@ class Program(eqx.Module):
         beyond = [step for step in self.record.snapshots if not 0 <= step <= self.schedule.steps]
         if beyond:
             raise ValueError(
-                f"`record.steps` lie in 0 ... schedule.steps = {self.schedule.steps}, got {', '.join(map(str, beyond))}."
+                f"`record.steps` lie in 0 ... schedule.steps = {self.schedule.steps}, got {str(beyond)[1:-1]}."
             )
 
     def __call__(self, coordinates: Coordinates, init_key: PRNGKeyArray, data_key: PRNGKeyArray) -> dict[str, Array]:
@@ -138,7 +139,7 @@ class Program(eqx.Module):
     def variables(self) -> dict[str, Variable]:
         """The arrays that a call gives, found without training; each is checked against its dimensions' names."""
         coordinates = {axis: jax.ShapeDtypeStruct((), jnp.float32) for axis, _ in self.axes}
-        key = jax.eval_shape(lambda: jax.random.key(0))
+        key = jax.eval_shape(lambda: seed_key(0))
         shapes = eqx.filter_eval_shape(self, coordinates, key, key)
         return {
             name: Variable(self.dims(name, a.ndim), a.shape, np.dtype(a.dtype), ATTRIBUTES.get(name, {}))

@@ -19,6 +19,7 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 from jaxtyping import Array, PRNGKeyArray, PyTree, UInt32
 
+from superpose.draws import seed_key
 from superpose.grid import Rows, Tile, tiles
 
 POLL_SECONDS = 0.002
@@ -27,7 +28,7 @@ OneModel = Callable[..., dict[str, Array]]
 
 @dataclasses.dataclass(frozen=True)
 class Seeding:
-    """How a seed becomes two keys: init_key, data_key = split(fold_in(key(root), seed)).
+    """How a seed becomes two keys: init_key, data_key = split(fold_in(seed_key(root), seed)).
 
     With `init` given, every model's init_key comes from that seed instead; with `data`, its data_key.
     """
@@ -37,7 +38,7 @@ class Seeding:
     data: int | None = None
 
     def keys(self, seed: UInt32[Array, ""]) -> tuple[PRNGKeyArray, PRNGKeyArray]:
-        pair = lambda s: jax.random.split(jax.random.fold_in(jax.random.key(self.root), s))
+        pair = lambda s: jax.random.split(jax.random.fold_in(seed_key(self.root), s))
         init = seed if self.init is None else jnp.uint32(self.init)
         data = seed if self.data is None else jnp.uint32(self.data)
         return pair(init)[0], pair(data)[1]

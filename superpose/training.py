@@ -15,6 +15,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
+from superpose.draws import as_key
 from superpose.models import AbstractToyModel, split_trained
 from superpose.objective import AbstractObjective, over_draws
 from superpose.optimizers import AbstractOptimizer, AbstractSchedule
@@ -94,7 +95,7 @@ def train(
 
     def run_segment(carry: tuple, now: tuple) -> tuple[tuple, None]:
         *slots, keys = now
-        return jax.lax.scan(step, carry, (*slots, jax.vmap(lambda k: draw(jax.random.wrap_key_data(k)))(keys)))
+        return jax.lax.scan(step, carry, (*slots, jax.vmap(lambda data: draw(as_key(data)))(keys)))
 
     kept = jax.tree.map(lambda a: jnp.zeros((len(recorded) + 1, *a.shape)), trained)
     length = segment or segment_length(jax.eval_shape(draw, key), schedule.steps)
