@@ -42,11 +42,6 @@ class AbstractToyModel(eqx.Module):
         return self.decode(self.encode(x))
 
 
-def tied(W: Float[Array, "m n"], h: Float[Array, "m batch"]) -> Float[Array, "n batch"]:
-    """W^T h. The barrier keeps W^T as an array of its own, on which XLA's fast product on a CPU depends."""
-    return jax.lax.optimization_barrier(W.T) @ h
-
-
 class Linear(AbstractToyModel):
     """The linear model: h = W x, x' = W^T h + b (paper, "Experiment Setup")."""
 
@@ -62,7 +57,7 @@ class Linear(AbstractToyModel):
         return self.W @ x
 
     def decode(self, h: Float[Array, "m batch"]) -> Float[Array, "n batch"]:
-        return tied(self.W, h) + self.b[:, None]
+        return self.W.T @ h + self.b[:, None]
 
 
 class ReLUOutput(AbstractToyModel):
@@ -80,7 +75,7 @@ class ReLUOutput(AbstractToyModel):
         return self.W @ x
 
     def decode(self, h: Float[Array, "m batch"]) -> Float[Array, "n batch"]:
-        return jax.nn.relu(tied(self.W, h) + self.b[:, None])
+        return jax.nn.relu(self.W.T @ h + self.b[:, None])
 
 
 def trained(model: AbstractToyModel) -> Callable[[Any], list[Array]]:
