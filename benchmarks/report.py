@@ -16,7 +16,7 @@ from superpose import plots
 
 LIBRARIES = ("jax", "jaxlib", "equinox", "optax", "numpy", "torch")
 LOOKS = {"superpose": ("#bd1e2d", "o"), "fast_sweep": ("#1b569c", "s"), "notebook_loop_torch": ("#7a7a7a", "D")}
-SHORT = {"superpose": "superpose", "fast_sweep": "fast_sweep", "notebook_loop_torch": "torch loop"}
+SHORT = {"superpose": "superpose", "fast_sweep": "fast sweep", "notebook_loop_torch": "torch loop"}
 
 Timings = dict[str, dict[str, list[Timing]]]  # by size and program
 
@@ -64,7 +64,7 @@ def table(result: dict[str, Any]) -> Table:
     others = list(result["geometric_mean_ratio"])
     shown = Table(box=None, pad_edge=False, title=f"model-steps per second, batch {BATCH:,}, and superpose's multiple")
     names = [SHORT[name] for name in others]
-    for column in ("", "superpose", *names, *(f"x {name}" for name in names), "compile"):
+    for column in ("", "superpose", *names, *(f"x {name[:5]}" for name in names), "compile"):
         shown.add_column(column, justify="right", no_wrap=True)
     for label, size in result["sizes"].items():
         rates = [f"{size['median_rate'][name]:,.0f}" for name in ("superpose", *others)]
