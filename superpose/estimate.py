@@ -57,7 +57,8 @@ def tile_budget(program: Program, platform: str, memory: float) -> int:
         ValueError: not even one model fits.
     """
     if platform == "cpu":
-        likes = int(np.clip(round(8 * (TILE_EXAMPLE_BYTES / example_bytes(program)) ** 0.5), 1, 16))
+        small = TILE_EXAMPLE_BYTES / example_bytes(program)
+        likes = int(np.clip(round(8 * max(small, small**0.5)), 1, 32))
     else:
         likes = ACCELERATOR_TILE
     fits = int((0.8 * memory - draw_bytes(program)) // model_bytes(program))

@@ -10,8 +10,8 @@ def program(n: int = 20, m: int = 5) -> Program:
 
 
 def test_a_tile_shrinks_with_the_size_of_a_model():
-    budgets = [estimate.tile_budget(program(n, m), "cpu", 16e9) for n, m in ((2, 1), (20, 5), (80, 20), (400, 30))]
-    assert budgets == [16, 8, 4, 2]
+    budgets = [estimate.tile_budget(program(n, m), "cpu", 16e9) for n, m in ((5, 2), (20, 5), (80, 20), (400, 30))]
+    assert budgets == [32, 8, 4, 2]
 
 
 def test_a_tile_fits_in_memory_or_the_error_gives_the_number():
