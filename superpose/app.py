@@ -11,6 +11,7 @@ import jax
 import xarray as xr
 import yaml
 from rich.console import Console
+from rich.markup import escape
 
 from superpose import config, store
 from superpose.arguments import InputError
@@ -21,7 +22,7 @@ from superpose.experiment import Claim, Verdict
 from superpose.interrupt import guarded
 from superpose.planning import Job, open_store, plan, where
 from superpose.store import Store
-from superpose.work import measure, train
+from superpose.work import measure, note, train
 
 
 def cores() -> int:
@@ -64,39 +65,45 @@ def run_sweep(overrides: Sequence[str] = (), *, console: Console | None = None) 
         overrides: as on the command line: ["experiment=basic_results", "scale=smoke"].
         console: where to print; nothing is printed where it is left out.
 
+    Returns:
+        What `superpose.load` gives; an empty tree with `plan=true`.
+
     Raises:
         InputError, StoreError: what was asked for cannot be done.
     """
     with config.session(overrides):
         run = config.build(overrides, start=start_jax)
     execute(run, console or Console(quiet=True))
-    return store.load(run.folder)
+    return xr.DataTree() if run.plan else store.load(run.folder)
 
 
 def execute(run: Run, console: Console) -> None:
     """Plan, train what is missing, measure, draw and judge."""
     devices = devices_of(run.compute)
     table, earlier = open_store(run)
-    if table is not None and run.repair and not run.plan:
-        repair(table, console)
+    if not run.plan:
+        earlier = set_aside(earlier) if earlier is not None else None
+        for damaged in (table, earlier) if run.repair else ():
+            repair(damaged, console)
     jobs = plan(run, table, earlier, devices)
     show_plan(console, run, jobs, devices)
+    warn(table, console, note(devices))
     if run.plan:
         return
     begun = time.perf_counter()
     make(run.folder)
     with logged(run.folder / "run.log"), guarded() as guard:
-        table = table or create(run, jobs, earlier)
+        table = table or create(run, jobs)
         save_settings(run)
         with table.lock_shard(run.compute.shard, run.compute.shards):
             bar = Bar(console)
             with bar.progress:
                 for job in jobs:
                     train(run, table, job, devices, guard, bar)
+            left = sum(len(table.missing(job.label, job.rows)) for job in jobs)
             for job in jobs:
-                measure(run, table, job, guard)
+                measure(run, table, job, guard, everything=not left)
         log.info("trained and measured in %.1f s", time.perf_counter() - begun)
-        left = sum(len(table.missing(job.label, job.rows)) for job in jobs)
         if left:
             console.print(f"{left} blocks of other shards are missing; whichever ends last draws the figure.")
             return
@@ -119,16 +126,22 @@ def make(folder: Path) -> None:
         raise InputError(told) from error
 
 
-def create(run: Run, jobs: list[Job], earlier: Store | None) -> Store:
-    """A new store for the run; the one that it continues is set aside."""
-    if earlier is not None:
-        set_aside(earlier)
+def create(run: Run, jobs: list[Job]) -> Store:
+    """A new store for the run."""
     return Store.create(run.folder, run.identity, {job.label: job.schema for job in jobs})
 
 
-def repair(table: Store, console: Console) -> None:
+def warn(table: Store | None, console: Console, now: dict[str, str]) -> None:
+    """Say it if the store's models were trained with something else: they are then equal to rounding only."""
+    notes = [made for label in table.variants for made in table.notes(label) if made != now] if table else []
+    for made in {tuple(sorted(made.items())): made for made in notes}.values():
+        told = ", ".join(f"{key} {made[key]} (now {now.get(key)})" for key in made if made[key] != now.get(key))
+        console.print(f"[yellow]warning[/]: models there were trained with {escape(told)}", soft_wrap=True)
+
+
+def repair(table: Store | None, console: Console) -> None:
     """Forget damaged blocks, so that they are trained again."""
-    for variant in table.variants:
+    for variant in table.variants if table else ():
         damages = table.damage(variant)
         for damage in damages:
             console.print(f"damaged: {where(Path(damage.path))}: {damage.what}")
@@ -143,28 +156,38 @@ def measure_again(folder: Path) -> int:
     """
     table = Store.open(folder)
     settings = yaml.safe_load((table.path.parent / "config.yaml").read_text(encoding="utf-8"))
+    known = os.environ.get("SUPERPOSE_PATH")
+    os.environ["SUPERPOSE_PATH"] = os.pathsep.join(filter(None, [settings["root"], known]))
     place = [f"output={table.path.parent.parent}", f"name={table.path.parent.name}"]
     overrides = [*settings["overrides"], *place]
     with config.session(overrides):
         run = config.build(overrides, start=start_jax)
     jobs = plan(run, *open_store(run), devices_of(run.compute))
-    with guarded() as guard, table.lock_shard(run.compute.shard, run.compute.shards):
-        return sum(measure(run, table, dataclasses.replace(job, rows=table.all_rows(job.label)), guard) for job in jobs)
+    jobs = [dataclasses.replace(job, rows=table.all_rows(job.label)) for job in jobs]
+    with logged(run.folder / "run.log"), guarded() as guard, table.lock_shard(0, 1):
+        count = sum(measure(run, table, job, guard, everything=True) for job in jobs)
+    store.write_arrays(table.path, run.folder / "arrays.zarr")
+    return count
 
 
 def finish(run: Run, table: Store, console: Console) -> None:
-    """Write the labelled arrays, draw the figure, judge the claims, and say where everything lies."""
-    from superpose import plots
-
-    store.write_arrays(table.path, run.folder / "arrays.zarr")
+    """Write the labelled arrays, judge the claims, draw the figure, and say where everything lies."""
+    arrays = run.folder / "arrays.zarr"
+    store.write_arrays(table.path, arrays)
     tree = store.load(table.path)
     for shown in results(tree):
         console.print(shown)
-    with plots.style():
-        drawn = plots.save(run.experiment.figure(tree), run.folder, "figure")
-    show_claims(console, judge(run, tree))
-    files = (table.path, run.folder / "arrays.zarr", *drawn, run.folder / "config.yaml", run.folder / "run.log")
-    console.print("\n".join(where(Path(path)) for path in files), highlight=False)
+    files = [table.path, arrays, run.folder / "config.yaml", run.folder / "run.log"]
+    try:
+        show_claims(console, judge(run, tree))
+        files += draw(run, tree)
+    except Exception as error:
+        what = f"{run.found.module.name}: {type(error).__name__}: {error}"
+        raise RuntimeError(
+            f"The models are trained and kept; their figure or claims failed. Mend {what}; the same command draws then."
+        ) from error
+    finally:
+        console.print("\n".join(where(Path(path)) for path in files), highlight=False, markup=False)
 
 
 def judge(run: Run, tree: xr.DataTree) -> list[tuple[Claim, Verdict]]:
@@ -172,9 +195,18 @@ def judge(run: Run, tree: xr.DataTree) -> list[tuple[Claim, Verdict]]:
     return [(claim, claim.check(tree)) for claim in run.experiment.claims]
 
 
+def draw(run: Run, tree: xr.DataTree) -> tuple[Path, Path]:
+    """The experiment's figure, as PNG and SVG in the run's folder."""
+    from superpose import plots
+
+    with plots.style():
+        return plots.save(run.experiment.figure(tree), run.folder, "figure")
+
+
 def save_settings(run: Run) -> None:
     """The composed settings and the command's overrides, in config.yaml."""
-    content = {"overrides": list(run.overrides), **{k: v for k, v in run.settings.items() if k != "choices"}}
+    settings = {key: value for key, value in run.settings.items() if key != "choices"}
+    content = {"root": str(run.found.root), "overrides": list(run.overrides), **settings}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     partial = run.folder / f".config.{os.getpid()}.partial"
     partial.write_text(text, encoding="utf-8")

@@ -18,7 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from superpose.arguments import InputError, rewrite
-from superpose.interrupt import Interrupted
+from superpose.interrupt import ending
 from superpose.searching import look_for
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -28,6 +28,10 @@ SHORT_ERROR = "SUPERPOSE_SHORT_ERROR"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run what was typed. The errors of people are told in a few lines, on standard error."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    return ending(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str]) -> int:
     full = os.environ.get(FULL_ERROR) == "1"
     try:
         if any(word.startswith("-") for word in argv):
@@ -35,9 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             one(argv)
         return 0
-    except Interrupted as signal:
-        say(f"Stopped by {signal.name}. What was written is kept; the same command continues.")
-        return signal.code
     except Exception as error:
         if full:
             raise
@@ -56,8 +57,8 @@ def one(overrides: Sequence[str]) -> None:
 
 def with_flags(argv: Sequence[str]) -> None:
     """What Hydra does with its flags; each job of a multirun is one run."""
-    flags = [word for word in argv if word.startswith("-")]
-    overrides = rewrite([word for word in argv if not word.startswith("-")])
+    flags = [word for word in argv if word.startswith("-") or not is_override(word)]
+    overrides = rewrite([word for word in argv if is_override(word)])
     folder = look_for(overrides)
     if "-m" in flags or "--multirun" in flags:
         parsed = OverridesParser.create().parse_overrides(overrides)
@@ -67,6 +68,11 @@ def with_flags(argv: Sequence[str]) -> None:
         os.environ |= {FULL_ERROR: "1", SHORT_ERROR: "1"}  # Hydra hands its errors on, for `main` and `_job` to tell
     sys.argv = [sys.argv[0], *flags, *overrides]
     hydra.main(config_path=folder, config_name="config", version_base="1.3")(_job)()
+
+
+def is_override(word: str) -> bool:
+    """Whether a word of the command line is an override; else it is a flag or the value of one."""
+    return word.startswith("~") or ("=" in word and not word.startswith("-"))
 
 
 def _job(cfg: Any) -> None:
@@ -85,7 +91,7 @@ def told(error: Exception, overrides: Sequence[str]) -> str:
         from superpose.config import session
         from superpose.teaching import teach
 
-        with session([word for word in overrides if not word.startswith("-")]):
+        with session([word for word in overrides if is_override(word)]):
             return teach(error)
     if isinstance(error, InputError) or _of_the_store(error):
         return str(error)

@@ -66,7 +66,7 @@ def earlier(run: Run) -> Store | None:
 def set_aside(table: Store) -> Store:
     """Give models.zarr the name models-<steps>.zarr, which makes room for the longer run's."""
     aside = table.path.with_name(f"models-{steps_of(table.identity)}.zarr")
-    if aside != table.path:
+    if not aside.exists():  # another shard may have been first
         os.rename(table.path, aside)
     return Store.open(aside)
 
@@ -87,12 +87,10 @@ class Earlier:
     @cached_property
     def places(self) -> dict[tuple[float | int, ...], tuple[int, int]]:
         """Of each trained model its block and its place in it."""
-        found = {}
-        for block in range(self.table.blocks(self.label)):
-            rows = self.table.rows(self.label, block)
-            if self.table.count_done(self.label, rows)[0] == len(rows):
-                found |= {key: (block, place) for place, key in enumerate(rows.identities())}
-        return found
+        missing = set(self.table.missing(self.label, self.table.all_rows(self.label)))
+        done = [block for block in range(self.table.blocks(self.label)) if block not in missing]
+        rows = {block: self.table.rows(self.label, block) for block in done}
+        return {key: (block, place) for block in done for place, key in enumerate(rows[block].identities())}
 
     def has(self, rows: Rows) -> np.ndarray:
         """Which of these models are there."""

@@ -1,13 +1,14 @@
 """Ctrl-C and SIGTERM: a block that is being written is finished, one that is being trained is dropped."""
 
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 
-class Interrupted(BaseException):
+class Interrupted(KeyboardInterrupt):
     """A signal asked the run to end; `code` is the exit code, 128 + the signal's number."""
 
     def __init__(self, number: int):
@@ -38,6 +39,17 @@ class Guard:
             self.shielded = False
         if self.waiting is not None:
             raise Interrupted(self.waiting)
+
+
+def ending(function: Callable[[], int]) -> int:
+    """The exit code of `function`, or that of the signal that ended it, which is told in a line."""
+    try:
+        with guarded():
+            return function()
+    except Interrupted as signalled:
+        told = f"Stopped by {signalled.name}. What was written is kept; the same command continues."
+        print(told, file=sys.stderr, flush=True)
+        return signalled.code
 
 
 @contextmanager

@@ -3,10 +3,18 @@
 import os
 import sys
 
-from superpose.command import main
+from superpose.interrupt import ending
+
+
+def main() -> int:
+    """The command line. Its import takes a moment, in which a signal is told as at any other time."""
+    from superpose.command import main
+
+    return main()
+
 
 if __name__ == "__main__":
-    code = main()
+    code = ending(main)
     sys.stdout.flush()
     sys.stderr.flush()
     if code >= 128:

@@ -14,13 +14,8 @@ from superpose.experiment import measured
 from superpose.grid import Rows, of_shard
 from superpose.interrupt import Guard
 from superpose.planning import Job
-from superpose.store import MODELS, Store
+from superpose.store import Store
 from superpose.sweep import sweep
-
-
-def my_blocks(run: Run, table: Store, label: str, rows: Rows, part: str = MODELS) -> list[int]:
-    """The blocks that lack `part` and are this shard's."""
-    return of_shard(table.missing(label, rows, part), run.compute.shard, run.compute.shards)
 
 
 def train(run: Run, table: Store, job: Job, devices: list[jax.Device], guard: Guard, bar: Bar) -> None:
@@ -30,7 +25,7 @@ def train(run: Run, table: Store, job: Job, devices: list[jax.Device], guard: Gu
             table.plan(job.label, job.rows[job.earlier.has(job.rows)])
         table.plan(job.label, job.rows)
         add_measures(table, job)
-    numbers = my_blocks(run, table, job.label, job.rows)
+    numbers = of_shard(table.missing(job.label, job.rows), run.compute.shard, run.compute.shards)
     ahead = [number for number in numbers if continued(table, job, number)]
     for group, states in ((ahead, job.earlier), ([n for n in numbers if n not in ahead], None)):
         if not group:
@@ -43,12 +38,17 @@ def train(run: Run, table: Store, job: Job, devices: list[jax.Device], guard: Gu
         bar.start(job, sum(map(len, blocks)))
         for place, arrays in sweep(program, blocks, **how, on_compile=bar.compiled_in, on_models=bar.advance):
             arrays = states.completed(blocks[place], arrays) if states else arrays
-            write(table, job, group[place], blocks[place], arrays, devices, guard)
+            write(table, job, group[place], blocks[place], arrays, note(devices), guard)
 
 
 def continued(table: Store, job: Job, number: int) -> bool:
     """Whether every model of a block can go on from where an earlier run stopped."""
     return job.earlier is not None and bool(job.earlier.has(table.rows(job.label, number)).all())
+
+
+def note(devices: Sequence[jax.Device]) -> dict[str, str]:
+    """What models are trained with, which decides how their numbers are rounded."""
+    return {"jax": jax.__version__, "device": devices[0].device_kind, "superpose": __version__}
 
 
 def write(
@@ -57,17 +57,16 @@ def write(
     number: int,
     rows: Rows,
     arrays: dict[str, np.ndarray],
-    devices: Sequence[jax.Device],
+    made: dict[str, str],
     guard: Guard,
 ) -> None:
     """A trained block and its measures, to the disk."""
     found = {each.name: function(rows, arrays) for each, function in zip(job.measures, job.measurers, strict=True)}
-    note = {"jax": jax.__version__, "device": devices[0].device_kind, "superpose": __version__}
     with guard.shield():
         table.write(job.label, number, arrays)
         for name, own in found.items():
             table.write(job.label, number, own, part=name)
-        table.record(job.label, number, note)
+        table.record(job.label, number, made)
     log.info("%s: block %d, %d models", job.label, number, len(rows))
 
 
@@ -78,12 +77,13 @@ def add_measures(table: Store, job: Job) -> None:
         table.set_part(job.label, each.name, variables, each.version)
 
 
-def measure(run: Run, table: Store, job: Job, guard: Guard) -> int:
-    """Fill in the measures that trained models lack; how many blocks that were."""
+def measure(run: Run, table: Store, job: Job, guard: Guard, *, everything: bool) -> int:
+    """Fill in the measures that trained models lack, in this shard's blocks or in all; how many blocks that were."""
     add_measures(table, job)
     count = 0
     for each, function in zip(job.measures, job.measurers, strict=True):
-        numbers = my_blocks(run, table, job.label, job.rows, each.name)
+        lacking = table.missing(job.label, job.rows, each.name)
+        numbers = lacking if everything else of_shard(lacking, run.compute.shard, run.compute.shards)
         for number in numbers:
             rows = table.rows(job.label, number)
             arrays = function(rows, table.read(job.label, number, list(job.variant.program.model.dims)))

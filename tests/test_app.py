@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 import superpose
-from superpose import app, arguments, store
+from superpose import app, arguments, store, work
 from superpose.record import log_spaced
 from superpose.store import DamageError, StoreError
 
@@ -79,14 +79,30 @@ def test_devices_change_no_number():
     assert laboratory.same(trees[0], trees[1]) and laboratory.same(trees[0], trees[2])
 
 
-def test_a_run_with_recorded_state_continues_to_the_bit(tmp_path):
+def test_a_run_with_recorded_state_continues_to_the_bit(tmp_path, monkeypatch):
     more = (LEVELS, "record.state=true", "record.steps=[0,10,40]")
-    run(*more, "name=a")
-    continued = run(*more, "name=a", "schedule.steps=70", "seed=3")
+    run(*more, "name=a", "seed=3")
+    real, resumed = work.sweep, []
+    with monkeypatch.context() as watched:
+        watched.setattr(work, "sweep", lambda *args, **how: resumed.append("states" in how) or real(*args, **how))
+        continued = run(*more, "name=a", "schedule.steps=70", "seed=3")
+    assert resumed == [True]  # no model started from nothing
     straight = run(*more, "name=b", "schedule.steps=70", "seed=3")
     assert laboratory.same(continued, straight)
     assert (tmp_path / "outputs/a/models-40.zarr").is_dir()
     assert laboratory.same(run(*more, "name=a", "schedule.steps=70", "seed=3"), straight)
+    grown = run(*more, "name=a", "schedule.steps=70", "seed=4")
+    assert laboratory.same(grown, run(*more, "name=b", "schedule.steps=70", "seed=4"))
+
+
+def test_a_damaged_run_is_mended_before_it_is_continued(tmp_path):
+    run(LEVELS, "record.state=true", "name=a")
+    (chunk,) = (tmp_path / "outputs/a/models.zarr/relu/W").glob("c.*")
+    chunk.write_bytes(chunk.read_bytes()[:-3])
+    with pytest.raises(DamageError, match="repair=true"):
+        run(LEVELS, "record.state=true", "name=a", "schedule.steps=70")
+    mended = run(LEVELS, "record.state=true", "name=a", "schedule.steps=70", "repair=true")
+    assert laboratory.same(mended, run(LEVELS, "record.state=true", "name=b", "schedule.steps=70"))
 
 
 def test_more_steps_without_the_state_are_refused():
@@ -156,10 +172,26 @@ def test_measures_are_filled_in_without_training(lab):
 
 
 def test_a_plan_writes_nothing(tmp_path):
-    with app.config.session(["experiment=tiny"]):
-        wanted = app.config.build(["experiment=tiny", "plan=true"], start=app.start_jax)
-    app.execute(wanted, app.Console(quiet=True))
+    assert not run("plan=true").children
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_figure_that_fails_is_told_and_the_models_are_kept(lab):
+    laboratory.make(lab, module=laboratory.MODULE.replace('["loss"]', '["lost"]'))
+    with pytest.raises(RuntimeError, match=r"trained and kept.*tiny\.py: KeyError"):
+        run(LEVELS)
+    laboratory.make(lab)
+    assert run(LEVELS)["relu"]["finite"].all()
+
+
+def test_measures_that_a_killed_shard_left_out_are_filled_in_by_the_last(lab):
+    words = (LEVELS, "compute.block=3", "compute.shards=2")
+    run(*words, "compute.shard=0")
+    table = store.Store.open(lab / "outputs/tiny")
+    (chunk,) = (table.path / "relu/geometry_done").glob("c.0*")
+    chunk.unlink()
+    tree = run(*words, "compute.shard=1")
+    assert tree["relu"]["norm"].notnull().all()
 
 
 def test_a_diverged_model_is_data_and_its_neighbours_are_untouched():
