@@ -141,10 +141,13 @@ def warn(table: Store | None, console: Console, now: dict[str, str]) -> None:
 
 def repair(table: Store | None, console: Console) -> None:
     """Forget damaged blocks, so that they are trained again."""
-    for variant in table.variants if table else ():
+    if table is None:
+        return
+    for variant in table.variants:
         damages = table.damage(variant)
         for damage in damages:
-            console.print(f"damaged: {where(Path(damage.path))}: {damage.what}")
+            told = f"damaged: {where(Path(damage.path))}: {damage.what}"
+            console.print(told, markup=False, highlight=False, soft_wrap=True)
         table.forget(variant, {damage.block for damage in damages})
 
 
@@ -155,7 +158,10 @@ def measure_again(folder: Path) -> int:
         InputError, StoreError: there is no run, or it is another experiment's.
     """
     table = Store.open(folder)
-    settings = yaml.safe_load((table.path.parent / "config.yaml").read_text(encoding="utf-8"))
+    written = table.path.parent / "config.yaml"
+    settings = yaml.safe_load(written.read_text(encoding="utf-8")) if written.is_file() else None
+    if not isinstance(settings, dict) or "root" not in settings:
+        raise InputError(f"{written} does not say what was run. Give the command that made the run: it measures, too.")
     known = os.environ.get("SUPERPOSE_PATH")
     os.environ["SUPERPOSE_PATH"] = os.pathsep.join(filter(None, [settings["root"], known]))
     place = [f"output={table.path.parent.parent}", f"name={table.path.parent.name}"]
@@ -173,13 +179,12 @@ def measure_again(folder: Path) -> int:
 def finish(run: Run, table: Store, console: Console) -> None:
     """Write the labelled arrays, judge the claims, draw the figure, and say where everything lies."""
     arrays = run.folder / "arrays.zarr"
-    store.write_arrays(table.path, arrays)
-    tree = store.load(table.path)
+    tree = store.write_arrays(table.path, arrays)
     for shown in results(tree):
         console.print(shown)
     files = [table.path, arrays, run.folder / "config.yaml", run.folder / "run.log"]
     try:
-        show_claims(console, judge(run, tree))
+        show_claims(console, judge(run, tree), smoke=run.settings["scale"]["name"] == "smoke")
         files += draw(run, tree)
     except Exception as error:
         what = f"{run.found.module.name}: {type(error).__name__}: {error}"

@@ -6,20 +6,21 @@ and is an error when it has several. Every check of a level is made here, on the
 """
 
 import difflib
+import operator
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from superpose import leaves
+from superpose import geometry, leaves
 from superpose.features import SMALLEST_DENSITY, IndependentFeatures
 from superpose.grid import LARGEST_SEED, Axis, Grid
-from superpose.program import Program
+from superpose.program import ATTRIBUTES, Program
 
 COMPONENTS = ("features", "weighting", "model", "target", "objective", "optimizer")
 NAMED = ("sparsity", "importance", "learning_rate", "weight_decay")
 MOST_SEEDS = 10_000_000
-RESERVED = ("model", "feature", "hidden", "step", "snapshot", "density", "snapshot_step")
+TAKEN = ("model", "step", "snapshot", "snapshot_step", *ATTRIBUTES, *geometry.VARIABLES)
 
 
 def numbers(axis: str, given: Any) -> list[float]:
@@ -32,12 +33,12 @@ def numbers(axis: str, given: Any) -> list[float]:
         if isinstance(given, Mapping):
             ((spacing, (start, stop, count)),) = given.items()
             make = {"linear": np.linspace, "log": np.geomspace}[spacing]
-            return [float(f"{number:.12g}") for number in make(float(start), float(stop), int(count))]
+            return [float(f"{number:.12g}") for number in make(float(start), float(stop), operator.index(count))]
         return [_number(number) for number in given]
     except (TypeError, ValueError, KeyError):
         raise ValueError(
             f"`{axis}` takes a list of numbers, or {{linear: [start, stop, count]}} or {{log: [start, stop, count]}},"
-            f" got {given!r}. Type {axis}=[0.1,0.9]."
+            f" got {given!r}. Type '{axis}=[0.1,0.9]'."
         ) from None
 
 
@@ -75,9 +76,7 @@ def seeds(node: Mapping[str, Any]) -> tuple[int, ...]:
         return tuple(listed)
     count = node["count"] if node["count"] is not None else (node["preset"] or {}).get("count")
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(
-            f"`seed` is a count of at least 1, got {count!r}. Type seed=8, or seed.points=[3,5] for these two."
-        )
+        raise ValueError(f"`seed` is a count of at least 1, got {count!r}. Type seed=8, or 'seed=[3,5]' for these two.")
     if count > MOST_SEEDS:
         raise ValueError(
             f"`seed` is a count of at most {MOST_SEEDS:,}, got {count:,}: a run's table of models is kept in memory."
@@ -115,7 +114,8 @@ def checked_target(axis: str, target: str, program: Program) -> str:
     """
     allowed = targets(program)
     parts = target.split(".")
-    if parts[0] in COMPONENTS and leaves.is_scalar(program, target) and not _trained(program, target):
+    plain = all(part.isidentifier() or (part.isdecimal() and part == str(int(part))) for part in parts)  # 4, never 04
+    if plain and parts[0] in COMPONENTS and leaves.is_scalar(program, target) and not _trained(program, target):
         return target
     near = difflib.get_close_matches(target, allowed, 1)
     hint = f" Did you mean {near[0]}?" if near else ""
@@ -146,15 +146,10 @@ def build(
         if path is None and points is not None and len(points) != 1:
             raise ValueError(f"Nothing in this program consumes `{name}` ({len(points)} points). {_why(name)}")
         if path is not None and points is not None:
-            axes.append(check_levels(Axis(name, tuple(points), path), program))
+            axes.append(Axis(name, tuple(points), path))
     for name, node in opened.items():
         axes.append(open_axis(name, node, program))
-    paths = [axis.target for axis in axes]
-    for axis in axes:
-        if paths.count(axis.target) > 1:
-            both = " and ".join(f"`{a.name}`" for a in axes if a.target == axis.target)
-            raise ValueError(f"{both} both set {axis.target}. Leave one out.")
-    return Grid(tuple(axes), seeds(named["seed"]))
+    return checked(Grid(tuple(axes), seeds(named["seed"])), program)
 
 
 def _why(axis: str) -> str:
@@ -172,36 +167,56 @@ def open_axis(name: str, node: Mapping[str, Any], program: Program) -> Axis:
             f"The axis `{name}` is {{target: PATH, points: [...]}}, got {node!r}. Type"
             f" +axes.{name}='{{target: features.relative_density.4, points: [0.5,1]}}'"
         )
-    if not name.isidentifier() or name in (*RESERVED, *NAMED, "seed"):
+    if not name.isidentifier() or name in (*NAMED, "seed", "density"):
         raise ValueError(f"An axis of one's own needs a name of its own, a Python name, got {name!r}.")
     return Axis(name, tuple(numbers(name, node["points"])), checked_target(name, str(node["target"]), program))
 
 
-def check_levels(axis: Axis, program: Program) -> Axis:
-    """The axis, if its points lie where they mean something.
+def checked(grid: Grid, program: Program) -> Grid:
+    """The grid, if its axes have names of their own and its levels lie where they mean something.
 
     Raises:
-        ValueError: a sparsity outside [0, 1), a density below 1e-5, a negative rate, decay or importance.
+        ValueError: a sparsity outside [0, 1), a negative rate, decay or importance, a feature's density outside
+            [1e-5, 1], a name that an array or a dimension of the results has.
     """
-    for point in axis.points:
-        if axis.name == "sparsity":
-            check_sparsity(point, program)
-        elif axis.name in NAMED and point < 0:
-            raise ValueError(f"`{axis.name}` must be at least 0, got {point:g}.")
-    return axis
-
-
-def check_sparsity(sparsity: float, program: Program) -> None:
-    if not 0.0 <= sparsity < 1.0:
-        raise ValueError(
-            f"`sparsity` must lie in [0, 1), got {sparsity!r}. Sparsity is the probability that a feature is zero; for"
-            " a density d write sparsity = 1 - d, or type sparsity.density=[d], d in (0, 1]."
-        )
-    if isinstance(program.features, IndependentFeatures):
-        densities = (1.0 - sparsity) * np.asarray(program.features.relative_density, np.float64)
-        if densities.min() < SMALLEST_DENSITY * (1 - 1e-6) or densities.max() > 1 + 1e-6:
+    taken = {*TAKEN, *program.model.dims, *(name for dims in program.model.dims.values() for name in dims)}
+    for axis in grid.axes:
+        if axis.name in taken:
             raise ValueError(
-                f"Every feature's density, (1 - sparsity) * relative_density, must lie in [{SMALLEST_DENSITY:g}, 1],"
-                f" got {densities.min():g} to {densities.max():g} at sparsity {sparsity!r}. A draw has 23 bits: below"
-                f" {SMALLEST_DENSITY:g} it can no longer tell how often a feature is active."
+                f"The axis `{axis.name}` needs a name of its own: the results have an array or dimension of it."
             )
+        for point in axis.points:
+            check_level(axis.name, point)
+    if isinstance(program.features, IndependentFeatures):
+        check_densities(grid, program.features)
+    return grid
+
+
+def check_level(axis: str, point: float) -> None:
+    """One level of an axis that is known by name."""
+    if axis == "sparsity" and not 0.0 <= point < 1.0:
+        raise ValueError(
+            f"`sparsity` must lie in [0, 1), got {point!r}. Sparsity is the probability that a feature is zero; for"
+            " a density d write sparsity = 1 - d, or type 'sparsity.density=[d]', d in (0, 1]."
+        )
+    if axis in NAMED and point < 0:
+        raise ValueError(f"`{axis}` must be at least 0, got {point:g}.")
+
+
+def check_densities(grid: Grid, features: IndependentFeatures) -> None:
+    """p_i = density * relative_density_i at the corners of the grid, where a product has its extremes."""
+    ends: dict[str, list[float]] = {}
+    for axis in grid.axes:
+        points = [1.0 - point for point in axis.points] if axis.name == "sparsity" else axis.points
+        ends[axis.target] = [min(points), max(points)]
+    relative = [
+        ends.get(f"features.relative_density.{i}", [own, own])
+        for i, own in enumerate(np.asarray(features.relative_density, np.float64).tolist())
+    ]
+    p = np.multiply.outer(ends.get("features.density", [float(features.density)]), relative)
+    if p.min() < SMALLEST_DENSITY * (1 - 1e-6) or p.max() > 1 + 1e-6:
+        raise ValueError(
+            f"Every feature's density, (1 - sparsity) * relative_density, must lie in [{SMALLEST_DENSITY:g}, 1], got"
+            f" {p.min():g} to {p.max():g} over the levels of the axes. A draw has 23 bits: below {SMALLEST_DENSITY:g}"
+            " it can no longer tell how often a feature is active."
+        )

@@ -1,12 +1,16 @@
 """The console script `superpose`: what there is to run, and what became of a run. `python -m superpose.run` runs."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+from superpose.interrupt import ending
 
 MISSING = 3
 
@@ -19,7 +23,8 @@ EXAMPLES = """examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for bad input, 3 where models are missing or damaged."""
+    """Run one command; returns the exit code: 0, 2 for bad input, 3 where models or measures are missing or damaged,
+    130 and 143 for signals."""
     parser = argparse.ArgumentParser(
         "superpose", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -34,11 +39,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.add_argument("path", type=Path, help="the run's folder, as outputs/basic_results")
         command.set_defaults(run=function)
     arguments = parser.parse_args(argv)
+    return ending(lambda: carry_out(arguments))
+
+
+def carry_out(arguments: argparse.Namespace) -> int:
+    """The exit code of a command; what goes wrong is told in a few lines, on standard error."""
     try:
         return arguments.run(arguments, Console())
-    except ValueError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    except Exception as error:
+        from superpose import command
+
+        if os.environ.get(command.FULL_ERROR) == "1":
+            raise
+        command.say(f"error: {command.told(error, [])}")
+        return code_of(error)
+
+
+def code_of(error: Exception) -> int:
+    """3 for a damaged file, 2 for what a person can mend, 1 for what broke."""
+    import yaml
+
+    from superpose import command
+    from superpose.store import DamageError
+
+    if isinstance(error, DamageError):
+        return MISSING
+    return 2 if isinstance(error, ValueError | OSError | yaml.YAMLError) else command.code_of(error)
 
 
 def list_experiments(arguments: argparse.Namespace, console: Console) -> int:
@@ -49,27 +75,35 @@ def list_experiments(arguments: argparse.Namespace, console: Console) -> int:
     for column in ("experiment", "what it is", "from"):
         table.add_column(column, overflow="fold")
     for found in catalogue.experiments():
-        table.add_row(found.name, found.summary, "superpose" if found.root == catalogue.shipped() else str(found.root))
+        root = "superpose" if found.root == catalogue.shipped() else str(found.root)
+        table.add_row(*map(escape, (found.name, found.summary, root)))
     console.print(table)
     console.print("python -m superpose.run experiment=NAME", style="dim")
     return 0
 
 
 def status(arguments: argparse.Namespace, console: Console) -> int:
-    """Models done and missing of each variant."""
+    """Models done, missing, and done but lacking a measure, of each variant."""
     from superpose.store import Store
 
-    store, missing = Store.open(arguments.path), 0
+    store, missing, unmeasured = Store.open(arguments.path), 0, 0
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("variant", "models", "done", "missing", "blocks"):
+    for column in ("variant", "models", "done", "missing", "unmeasured", "blocks"):
         table.add_column(column, justify="left" if column == "variant" else "right")
     for variant in store.variants:
         done, models = store.count_done(variant)
-        missing += models - done
-        table.add_row(variant, *(f"{k:,}" for k in (models, done, models - done, store.blocks(variant))))
+        lacking = store.count_unmeasured(variant)
+        missing, unmeasured = missing + models - done, unmeasured + lacking
+        counts = (models, done, models - done, lacking, store.blocks(variant))
+        table.add_row(escape(variant), *(f"{k:,}" for k in counts))
     console.print(table)
-    console.print("complete" if not missing else "The command that made it continues it.")
-    return MISSING if missing else 0
+    if missing:
+        console.print("The command that made it continues it.")
+    elif unmeasured:
+        console.print(f"superpose measure {arguments.path}", markup=False, highlight=False, soft_wrap=True)
+    else:
+        console.print("complete")
+    return MISSING if missing or unmeasured else 0
 
 
 def verify(arguments: argparse.Namespace, console: Console) -> int:
@@ -79,7 +113,7 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
     store = Store.open(arguments.path)
     damages = [damage for variant in store.variants for damage in store.damage(variant)]
     for damage in damages:
-        console.print(f"{damage.path}: {damage.what}", highlight=False, soft_wrap=True)
+        console.print(f"{damage.path}: {damage.what}", markup=False, highlight=False, soft_wrap=True)
     if damages:
         console.print("The command that made it, with repair=true, trains the damaged blocks again.")
         return MISSING

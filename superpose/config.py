@@ -1,11 +1,10 @@
-"""From overrides to programs and grids: the schema, Hydra's composition, and every check of a value on the host.
+"""From overrides to programs and grids: the schema, and Hydra's composition.
 
 A variant is the same command composed again with its list of overrides appended. What comes out is a `Run`: plain
 values, programs and grids, in which Hydra is not seen any more.
 """
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -20,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from superpose import axes, catalogue
 from superpose.arguments import AXES, InputError, rewrite, value_of
 from superpose.catalogue import Found
+from superpose.components import COMPONENTS, check_numbers, component, fitted
 from superpose.experiment import Experiment, load_experiment
 from superpose.grid import LARGEST_SEED, Grid
 from superpose.program import Program
@@ -28,16 +28,8 @@ from superpose.searching import look_for
 from superpose.sweep import Seeding
 from superpose.teaching import teach
 
-COMPONENTS = ("model", "features", "weighting", "target", "objective", "optimizer", "schedule", "init")
-SMALLEST = {
-    "model.n": 1,
-    "model.m": 1,
-    "features.n": 1,
-    "objective.batch": 1,
-    "schedule.steps": 1,
-    "schedule.warmup": 0,
-}
 NOT_OF_THE_PROGRAM = ("output", "name", "plan", "repair", "swept", "hydra", "compute", *AXES)
+OF_THE_KEYS = ("seed.init", "seed.data", "seed.root")
 
 
 @dataclasses.dataclass
@@ -60,13 +52,13 @@ class Recorded:
 class Schema:
     """Every key that a run may have at the top, and the types of those that are no component."""
 
-    experiment: dict[str, Any]
-    scale: dict[str, Any]
-    variants: dict[str, list[str]]
-    axes: dict[str, Any]
-    swept: list[str]
-    record: Recorded
-    compute: Compute
+    experiment: dict[str, Any] = dataclasses.field(default_factory=dict)
+    scale: dict[str, Any] = dataclasses.field(default_factory=dict)
+    variants: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    axes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    swept: list[str] = dataclasses.field(default_factory=list)
+    record: Recorded = dataclasses.field(default_factory=Recorded)
+    compute: Compute = dataclasses.field(default_factory=Compute)
     model: Any = None
     features: Any = None
     weighting: Any = None
@@ -125,66 +117,20 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
         del cfg["hydra"]
         checked = OmegaConf.merge(OmegaConf.structured(Schema), cfg)
         plain = OmegaConf.to_container(checked, resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InputError(teach(error)) from error
     assert isinstance(plain, dict) and isinstance(choices, dict)
+    for group in (*AXES, *COMPONENTS):
+        if choices.get(group) is None or not isinstance(plain[group], dict):
+            raise InputError(f"The group `{group}` has no option, and a run needs one. Leave out `~{group}`.")
     return {str(key): value for key, value in plain.items()} | {"choices": choices}
-
-
-def check_numbers(settings: Mapping[str, Any]) -> None:
-    """Sizes are integers of at least 1.
-
-    Raises:
-        InputError: one is not.
-    """
-    compute = {
-        f"compute.{key}": 1 for key in ("devices", "tile", "block", "shards") if settings["compute"][key] is not None
-    }
-    for path, smallest in {**SMALLEST, **compute}.items():
-        part, key = path.split(".")
-        value = settings[part].get(key, smallest)
-        if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
-            raise InputError(f"`{path}` must be an integer of at least {smallest}, got {value!r}.")
-    shard, shards = settings["compute"]["shard"], settings["compute"]["shards"]
-    if not 0 <= shard < shards:
-        raise InputError(f"`compute.shard` must lie in 0 ... compute.shards - 1 = {shards - 1}, got {shard}.")
-
-
-def fitted(settings: Mapping[str, Any], typed: Sequence[str]) -> dict[str, Any]:
-    """The settings with each component's keys being those that its `_target_` takes.
-
-    A recipe, an experiment or a scale sets keys of the option that it has in mind; with another option chosen they are
-    dropped. A key that was typed stays, and is an error when the component is made.
-    """
-    given = {override.split("=", 1)[0].lstrip("+") for override in typed}
-    parts = dict(settings)
-    for name in COMPONENTS:
-        takes = inspect.signature(hydra.utils.get_object(settings[name]["_target_"])).parameters
-        keep = {"_target_", "levels", *takes, *(key.split(".", 1)[1] for key in given if key.startswith(f"{name}."))}
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values()):
-            parts[name] = {key: value for key, value in settings[name].items() if key in keep}
-    return parts
-
-
-def component(settings: Mapping[str, Any], name: str) -> Any:
-    """The module that a group's `_target_` names, made from its other keys.
-
-    Raises:
-        InputError: it cannot be made.
-    """
-    node = {key: value for key, value in settings[name].items() if key != "levels"}
-    try:
-        return hydra.utils.instantiate(node, _convert_="all")
-    except HydraException as error:
-        cause = error.__cause__ or error
-        raise InputError(f"`{name}` cannot be made: {str(cause).splitlines()[0]}") from error
 
 
 def recorded(settings: Mapping[str, Any]) -> Record:
     """What to record; a count of snapshots becomes so many log-spaced steps."""
     given, last = settings["record"]["steps"], settings["schedule"]["steps"]
     steps = given if isinstance(given, list) else [given]
-    if isinstance(given, int) and not isinstance(given, bool):
+    if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         every = log_spaced(last, 64)
         steps = sorted({int(every[k * (len(every) - 1) // max(given - 1, 1)]) for k in range(given)})
     for step in steps:
@@ -243,7 +189,7 @@ def run_name(settings: Mapping[str, Any], overrides: Sequence[str]) -> str:
     if settings["name"]:
         return settings["name"]
     scale = settings["scale"]["name"]
-    swept = [key for key in settings["swept"] if key.split(".")[0] not in NOT_OF_THE_PROGRAM]
+    swept = [key for key in settings["swept"] if key in OF_THE_KEYS or key.split(".")[0] not in NOT_OF_THE_PROGRAM]
     marks = [f"{key}={value_of(overrides, key)}" for key in sorted(swept) if key not in ("experiment", "scale")]
     return "-".join([settings["experiment"]["name"], *([] if scale == "paper" else [scale]), *marks])
 
@@ -259,13 +205,14 @@ def build(overrides: Sequence[str], *, start: Callable[[Compute], None]) -> Run:
         InputError: they ask for something that cannot be done.
     """
     try:
-        overrides = rewrite(overrides)
+        typed, overrides = overrides, rewrite(overrides)
         found = catalogue.find(value_of(overrides, "experiment") or catalogue.DEFAULT)
         experiment = load_experiment(found.module)
         settings = compose(overrides)
+        settings["experiment"] = {"name": found.name, "module": found.module.stem} | settings["experiment"]
         start(Compute(**settings["compute"]))
         lists = settings["variants"] or {settings["choices"]["model"]: []}
-        variants = {label: variant([*overrides, *rewrite(more)]) for label, more in lists.items()}
+        variants = {label: variant(rewrite([*typed, *more])) for label, more in lists.items()}
     except InputError:
         raise
     except ValueError as error:
@@ -277,7 +224,19 @@ def build(overrides: Sequence[str], *, start: Callable[[Compute], None]) -> Run:
 
 
 def session(overrides: Sequence[str]) -> AbstractContextManager[Any]:
-    """A context in which `build` may be called; inside a Hydra job there is one already."""
-    if GlobalHydra.instance().is_initialized():
-        return nullcontext()
-    return hydra.initialize_config_dir(look_for(list(overrides)), version_base="1.3")
+    """A context in which `build` may be called; inside a Hydra job of superpose there is one already.
+
+    Raises:
+        InputError: Hydra is at work for another app.
+    """
+    initialised = GlobalHydra.instance()
+    if not initialised.is_initialized():
+        return hydra.initialize_config_dir(look_for(list(overrides)), version_base="1.3")
+    paths = [source.path for source in initialised.config_loader().get_search_path().get_path()]
+    ours = str(catalogue.shipped() / "conf")
+    if not {ours, f"file://{ours}"} & set(paths):
+        raise InputError(
+            "Hydra is at work for another app in this process, and serves one at a time. Call run_sweep outside of it,"
+            " or train with superpose.sweep_grid, which needs no Hydra."
+        )
+    return nullcontext()

@@ -1,15 +1,15 @@
 """What a run shows: the plan, a bar, the table of results, the claims, the paths. And the log, which keeps it."""
 
-import datetime
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +20,7 @@ from superpose.planning import Job, expected_seconds, where, working_bytes
 
 MOST_ROWS = 28
 MARKS = {True: "[green]holds[/]", False: "[red]does not hold[/]", None: "[yellow]not judgeable here[/]"}
+OUTCOMES = {True: "holds", False: "fails", None: "open"}
 log = logging.getLogger("superpose")
 
 
@@ -54,7 +55,8 @@ def logged(path: Path) -> Iterator[None]:
 def show_plan(console: Console, run: Run, jobs: list[Job], devices: list) -> None:
     """How many models, programs and blocks; memory, time; where it goes and what is there."""
     models, done = sum(len(job.rows) for job in jobs), sum(job.done for job in jobs)
-    console.print(f"[bold]{run.found.name}[/] from {where(run.found.root)}: {models:,} models, {done:,} of them done")
+    name, root = escape(run.found.name), escape(where(run.found.root))
+    console.print(f"[bold]{name}[/] from {root}: {models:,} models, {done:,} of them done", soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("variant", "grid", "models", "done", "to do", "blocks", "tile", "steps"):
         table.add_column(column, justify="left" if column in ("variant", "grid") else "right")
@@ -63,10 +65,8 @@ def show_plan(console: Console, run: Run, jobs: list[Job], devices: list) -> Non
         several = [f"{len(axis.points)} {axis.name}" for axis in grid.axes if len(axis.points) > 1]
         axes = " x ".join([*several, f"{len(grid.seeds)} seed{'s' * (len(grid.seeds) > 1)}"])
         tile = f"{job.schema.tile.seeds} x {job.schema.tile.cells}"
-        steps = f"{job.variant.program.schedule.steps:,}"
-        table.add_row(
-            job.label, axes, *(f"{k:,}" for k in (len(job.rows), job.done, job.missing, job.blocks)), tile, steps
-        )
+        numbers = [f"{k:,}" for k in (len(job.rows), job.done, job.missing, job.blocks)]
+        table.add_row(escape(job.label), axes, *numbers, tile, f"{job.variant.program.schedule.steps:,}")
     console.print(table)
     kind = f"{len(devices)} {devices[0].platform} device{'s' * (len(devices) > 1)} ({devices[0].device_kind})"
     programs = sum(job.missing > 0 for job in jobs)
@@ -76,31 +76,48 @@ def show_plan(console: Console, run: Run, jobs: list[Job], devices: list) -> Non
     if run.compute.shards > 1:
         console.print(f"this is shard {run.compute.shard} of {run.compute.shards}")
     for path in dict.fromkeys(job.earlier.table.path for job in jobs if job.earlier and job.missing):
-        console.print(f"continuing the models of {where(path)}")
-    console.print(f"to [bold]{where(run.folder)}[/]")
+        console.print(f"continuing the models of {escape(where(path))}", soft_wrap=True)
+    console.print(f"to [bold]{escape(where(run.folder))}[/]", soft_wrap=True)
     log.info("plan: %s, %d models, %d done, %s", run.found.name, models, done, kind)
+
+
+def models_per_second(task: Task) -> float:
+    """Since the compile ended; 0 where no wave is done yet. (rich's own speed forgets what is older than 30 s.)"""
+    seconds = task.finished_time if task.finished else task.elapsed
+    return task.completed / seconds if seconds else 0.0
 
 
 class Speed(ProgressColumn):
     """Model-steps per second."""
 
     def render(self, task: Task) -> Text:
-        speed = (task.speed or 0.0) * task.fields["steps"]
+        speed = models_per_second(task) * task.fields["steps"]
         return Text(f"{speed:,.0f} model-steps/s" if speed else "", style="dim")
+
+
+class TimeLeft(ProgressColumn):
+    """The time left; before the first wave is done the time so far, and in the end the time that it took."""
+
+    def render(self, task: Task) -> Text:
+        if task.finished:
+            return Text(f"in {duration(task.finished_time or 0.0)}", style="dim")
+        speed, elapsed = models_per_second(task), task.elapsed or 0.0
+        told = f"{duration((task.remaining or 0.0) / speed)} left" if speed else f"{duration(elapsed)} so far"
+        return Text(told, style="dim")
 
 
 class Bar:
     """The progress of a run: one line per variant; compile time apart."""
 
-    def __init__(self, console: Console):
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("models"))
-        self.progress = Progress(
-            *columns, Speed(), TimeRemainingColumn(), TextColumn("{task.fields[note]}", style="dim"), console=console
-        )
+    def __init__(self, console: Console, get_time: Callable[[], float] | None = None):
+        name, note = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[note]}", style="dim")
+        columns = (name, BarColumn(bar_width=10), MofNCompleteColumn(), TextColumn("models"), Speed(), TimeLeft(), note)
+        self.progress = Progress(*columns, console=console, get_time=get_time)
         self.task = None
 
-    def start(self, job: Job, models: int) -> None:
-        self.label, self.steps = job.label, job.variant.program.schedule.steps
+    def start(self, job: Job, models: int, first: int = 0) -> None:
+        """A line for so many models, which train from step `first`."""
+        self.label, self.steps = job.label, job.variant.program.schedule.steps - first
         self.task = self.progress.add_task(job.label, total=models, steps=self.steps, note="compiling")
 
     def compiled_in(self, seconds: float) -> None:
@@ -120,7 +137,7 @@ def results(tree: xr.DataTree) -> list[Table]:
 
 def _results(label: str, ds: xr.Dataset) -> Table:
     axes = [str(dim) for dim in ds["loss"].dims if dim != "seed"]
-    title = f"{label}: median over {ds.sizes['seed']} seeds, and the best loss"
+    title = f"{escape(label)}: median over {ds.sizes['seed']} seeds, and the best loss"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
     for name in (*axes, "best loss", "median loss", "represented", "superposed", "D*", "diverged"):
         table.add_column(name, justify="right")
@@ -153,22 +170,17 @@ def _results(label: str, ds: xr.Dataset) -> Table:
     return table
 
 
-def show_claims(console: Console, judged: list[tuple[Claim, Verdict]]) -> None:
-    """Each claim, whether it holds, and the numbers."""
+def show_claims(console: Console, judged: list[tuple[Claim, Verdict]], *, smoke: bool = False) -> None:
+    """Each claim, whether it holds, and the numbers; of a smoke run first that they mean little."""
+    if smoke and judged:
+        told = "scale=smoke trains too little for a claim to mean anything: what holds below is by chance."
+        console.print(told, style="dim", soft_wrap=True)
     for claim, verdict in judged:
         interval = f", interval {verdict.interval[0]:.4g} to {verdict.interval[1]:.4g}" if verdict.interval else ""
         expected = f"; expected {verdict.expected}" if verdict.expected else ""
         seeds = f"; {verdict.seeds} seeds" if verdict.seeds else ""
-        console.print(f"{MARKS[verdict.holds]}: {claim.text} [dim]({claim.source})[/]")
-        console.print(f"    measured {verdict.measured}{interval}{expected}{seeds}", highlight=False)
-        log.info(
-            "claim %s: %s; measured %s",
-            {True: "holds", False: "fails", None: "open"}[verdict.holds],
-            claim.text,
-            verdict.measured,
-        )
-
-
-def stamp() -> str:
-    """Now, to the second."""
-    return datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+        claimed = f"{MARKS[verdict.holds]}: {escape(claim.text)} [dim]({escape(claim.source)})[/]"
+        console.print(claimed, soft_wrap=True)
+        told = f"    measured {verdict.measured}{interval}{expected}{seeds}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+        log.info("claim %s: %s; measured %s", OUTCOMES[verdict.holds], claim.text, verdict.measured)

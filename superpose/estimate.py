@@ -14,6 +14,7 @@ import os
 import jax
 import numpy as np
 
+from superpose.arguments import InputError
 from superpose.program import Program
 
 BLOCK_SECONDS = 15.0
@@ -54,7 +55,7 @@ def tile_budget(program: Program, platform: str, memory: float) -> int:
     """How many models one device trains at once: what its cache likes, at most what fits in a device's `memory` bytes.
 
     Raises:
-        ValueError: not even one model fits.
+        InputError: not even one model fits.
     """
     if platform == "cpu":
         small = TILE_EXAMPLE_BYTES / example_bytes(program)
@@ -64,11 +65,20 @@ def tile_budget(program: Program, platform: str, memory: float) -> int:
     fits = int((0.8 * memory - draw_bytes(program)) // model_bytes(program))
     if fits < 1:
         needs = (model_bytes(program) + draw_bytes(program)) / 0.8
-        raise ValueError(
+        raise InputError(
             f"One model needs about {needs / 1e9:.1f} GB in training, and a device has {memory / 1e9:.1f} GB. Lower"
             " objective.batch or compute.devices."
         )
     return min(likes, fits)
+
+
+def tile_lanes(program: Program, platform: str, memory: float) -> int:
+    """How many seeds a tile of several cells may hold.
+
+    On a CPU one: its matrix products are slower with two batch dimensions. Elsewhere as many as have room for their
+    draws in a tenth of a device's `memory` bytes.
+    """
+    return 1 if platform == "cpu" else max(1, int(0.1 * memory // draw_bytes(program)))
 
 
 def block_rows(program: Program, tile_models: int, row_bytes: int, rows: int) -> int:

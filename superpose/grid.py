@@ -35,7 +35,7 @@ class Axis:
 
     def __post_init__(self):
         if not self.points:
-            raise ValueError(f"`{self.name}` has no points. Give at least one, as {self.name}=[0.1,0.9].")
+            raise ValueError(f"`{self.name}` has no points. Give at least one, as '{self.name}=[0.1,0.9]'.")
         if not np.isfinite(traced(self.name, np.array(self.points))).all():
             raise ValueError(f"`{self.name}` must be finite in float32, got {list(self.points)}.")
         seen: dict[float, float] = {}
@@ -78,7 +78,7 @@ class Grid:
     """The product of axes and seeds.
 
     Raises:
-        ValueError: no seed, a seed twice, or one outside 0 ... 2^32 - 1.
+        ValueError: no seed, a seed twice, one outside 0 ... 2^32 - 1, or two axes that set one number.
     """
 
     axes: tuple[Axis, ...]
@@ -86,13 +86,17 @@ class Grid:
 
     def __post_init__(self):
         if not self.seeds:
-            raise ValueError("`seed` has no points. Give a count, as seed=8, or seed.points=[3,5].")
+            raise ValueError("`seed` has no points. Give a count, as seed=8, or 'seed=[3,5]'.")
         for seed in self.seeds:
             if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= LARGEST_SEED:
                 raise ValueError(f"A seed is an integer from 0 to {LARGEST_SEED} (2^32 - 1), got {seed!r}.")
         if len(set(self.seeds)) != len(self.seeds):
             twice = next(seed for seed in self.seeds if self.seeds.count(seed) > 1)
             raise ValueError(f"`seed` holds {twice} twice. Leave one out.")
+        for axis in self.axes:
+            same = [other.name for other in self.axes if other.target and other.target == axis.target]
+            if len(same) > 1:
+                raise ValueError(f"`{same[0]}` and `{same[1]}` both set {axis.target}. Leave one out.")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -124,15 +128,31 @@ class Tile:
         return self.seeds * self.cells
 
 
-def fit_tile(grid: Grid, budget: int) -> Tile:
-    """The tile of at most `budget` models for a grid: cells of one seed, which share their draws.
+def fit_tile(grid: Grid, budget: int, lanes: int = 1) -> Tile:
+    """The tile of at most `budget` models for a grid: cells of one seed, which share their draws, then more seeds.
 
-    More cells than the budget are divided evenly: 20 cells at a budget of 8 give 3 lanes of 7. A grid of one cell has
-    tiles of several seeds. Both at once would need two batch dimensions, which cost more than they bring.
+    More cells than the budget are divided evenly: 20 cells at a budget of 8 give 3 lanes of 7. So are more seeds than
+    fit. Cells and seeds at once need two batch dimensions, which cost a CPU more than they bring: there `lanes` is 1,
+    and only a grid of one cell has tiles of several seeds.
+
+    Args:
+        grid: what is to be trained.
+        budget: the models of a tile.
+        lanes: how many seeds a tile may hold (`estimate.tile_lanes`).
+
+    Raises:
+        ValueError: a budget below 1.
     """
-    if grid.cells == 1:
-        return Tile(min(budget, len(grid.seeds)), 1)
-    return Tile(1, -(-grid.cells // -(-grid.cells // budget)))
+    if budget < 1:
+        raise ValueError(f"A tile holds at least 1 model, got {budget}.")
+    cells = _even(grid.cells, budget)
+    most = budget if grid.cells == 1 and lanes == 1 else lanes
+    return Tile(_even(len(grid.seeds), max(1, min(most, budget // cells))), cells)
+
+
+def _even(count: int, most: int) -> int:
+    """The size of a share where `count` things are divided evenly into as few shares of at most `most` as it takes."""
+    return -(-count // -(-count // most))
 
 
 def lanes(rows: Rows, cells: int) -> list[np.ndarray]:

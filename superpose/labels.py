@@ -29,6 +29,20 @@ AXIS_ATTRIBUTES: dict[str, dict[str, str]] = {
 }
 
 
+WEIGHTS = {
+    "W": "weights W; column W_i is the direction of feature i",
+    "W1": "weights W_1, from the features to the hidden layer",
+    "W2": "weights W_2, from the hidden layer to the outputs",
+    "b": "bias b",
+}
+TRAINED_ATTRIBUTES = {
+    name + end: {"long_name": told + when, "units": "1"}
+    for name, told in WEIGHTS.items()
+    for end, when in (("", ""), ("_steps", ", at the recorded steps"))
+}
+"""Of trained arrays that come without attributes of their own."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Variable:
     """One array of every model: its own dimensions (without `model`), their sizes, its type, and attributes.
@@ -69,7 +83,11 @@ def table(
         coordinates: further coordinates, as `step`: name -> (dims, values).
     """
     data = {
-        name: (("model", *variables[name].dims), array, dict(variables[name].attributes))
+        name: (
+            ("model", *variables[name].dims),
+            array,
+            dict(variables[name].attributes or TRAINED_ATTRIBUTES.get(name, {})),
+        )
         for name, array in arrays.items()
     }
     coords: dict[str, Any] = {
@@ -91,10 +109,10 @@ def unstack(models: xr.Dataset, axes: Sequence[str]) -> xr.Dataset:
     fills = {name: fill_value(models[name].dtype) for name in models.data_vars}
     plain = models.drop_vars(scalars)
     if len(dims) == 1:  # an index of one level is none that unstacks
-        wide = plain.swap_dims(model="seed")
-    else:
+        wide = plain.swap_dims(model="seed").sortby("seed")
+    else:  # the levels of an index are sorted
         wide = plain.set_index(model=dims).unstack("model", fill_value=fills)
-    wide = wide.transpose(*dims, ...).sortby(dims)
+    wide = wide.transpose(*dims, ...)
     for axis in scalars:
         wide = wide.assign_coords({axis: models[axis].values[0]})
     for name in wide.coords:

@@ -49,11 +49,12 @@ def sweep_grid(
         ValueError: a level that means nothing, or an axis that names no single float of the program.
     """
     named = tuple(axis(name, given, program) for name, given in points.items() if name != "seed")
-    grid = Grid(named, seeds(points.get("seed", 1)))
+    grid = axes.checked(Grid(named, seeds(points.get("seed", 1))), program)
     program = dataclasses.replace(program, axes=tuple((axis.name, axis.target) for axis in grid.axes))
     devices = jax.local_devices() if devices is None else devices
     memory = estimate.device_memory(devices[0], len(devices))
-    shape = fit_tile(grid, tile or estimate.tile_budget(program, devices[0].platform, memory))
+    budget = estimate.tile_budget(program, devices[0].platform, memory) if tile is None else tile
+    shape = fit_tile(grid, budget, estimate.tile_lanes(program, devices[0].platform, memory))
     rows = grid.rows()
     ((_, arrays),) = sweep(program, [rows], tile=shape, devices=devices, seeding=seeding)
     variables = program.variables()
@@ -67,8 +68,8 @@ def sweep_grid(
 
 def seeds(given: Any) -> tuple[int, ...]:
     """The seeds of a count or a sequence."""
-    if isinstance(given, int):
-        return axes.seeds({"points": None, "count": given})
+    if isinstance(given, int | np.integer):
+        return axes.seeds({"points": None, "count": int(given)})
     listed = [int(seed) if isinstance(seed, np.integer) else seed for seed in given]
     return axes.seeds({"points": listed, "count": None})
 
@@ -83,7 +84,7 @@ def axis(name: str, given: Any, program: Program) -> Axis:
         raise ValueError(
             f"Nothing in this program takes `{name}`. These may be swept:\n  " + "\n  ".join(axes.targets(program))
         )
-    return axes.check_levels(Axis(name, levels, target), program)
+    return Axis(name, levels, target)
 
 
 def own(name: str, program: Program) -> str:

@@ -139,6 +139,7 @@ def new_schema(run: Run, label: str, devices: list[jax.Device]) -> Schema:
             "model": type(program.model).__name__,
             "basis_privileged": int(program.model.basis_privileged),
             "experiment": run.found.name,
+            "axes": " ".join(f"{axis.name}={axis.target}" for axis in grid.axes),
             "tile_budget": budget,
         },
     )

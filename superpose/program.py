@@ -71,6 +71,21 @@ class Program(eqx.Module):
             raise ValueError(
                 f"`record.steps` lie in 0 ... schedule.steps = {self.schedule.steps}, got {str(beyond)[1:-1]}."
             )
+        n = self.features.n
+        if self._difference(n) != (n, 1):
+            sizes = ", ".join(f"{name} {getattr(self.model, name).shape}" for name in self.model.dims)
+            raise ValueError(
+                f"The model and the target do not fit features of n = {n}: the model has {sizes}. Give the features and"
+                " the model the same n, and a target that gives n numbers of n features."
+            )
+
+    def _difference(self, n: int) -> tuple[int, ...] | None:
+        """The shape of target(x) - model(x) for one example, found without computing it; None where there is none."""
+        x = jax.ShapeDtypeStruct((n, 1), jnp.float32)
+        try:
+            return jax.eval_shape(lambda x: self.target(x) - self.model(x), x).shape
+        except (TypeError, ValueError):
+            return None
 
     def __call__(self, coordinates: Coordinates, init_key: PRNGKeyArray, data_key: PRNGKeyArray) -> dict[str, Array]:
         """One trained model's arrays, by the names of the store.

@@ -10,7 +10,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
 from superpose import catalogue
-from superpose.arguments import rewrite, value_of
+from superpose.arguments import InputError, rewrite, value_of
 from superpose.catalogue import Found
 
 
@@ -25,11 +25,16 @@ class RootFirst(SearchPathPlugin):
 
 
 def look_for(overrides: list[str]) -> str:
-    """Make Hydra look in the root of the experiment that the overrides name; the folder of superpose's own settings.
+    """Make Hydra look in the root of the experiments that the overrides name; the folder of superpose's own settings.
 
     Raises:
-        InputError: there is no such experiment.
+        InputError: there is no such experiment, or those of a multirun lie in several roots.
     """
-    RootFirst.found = catalogue.find(value_of(rewrite(overrides), "experiment") or catalogue.DEFAULT)
+    named = (value_of(rewrite(overrides), "experiment") or catalogue.DEFAULT).split(",")
+    found = [catalogue.find(name.strip()) for name in named]
+    if len({each.root for each in found}) > 1:
+        places = ", ".join(f"{each.name} in {each.root}" for each in found)
+        raise InputError(f"One multirun takes experiments of one root, got {places}. Run one at a time.")
+    RootFirst.found = found[0]
     Plugins.instance().register(RootFirst)
     return str(catalogue.shipped() / "conf")

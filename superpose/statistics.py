@@ -5,16 +5,14 @@ on nothing else. NumPy and xarray only.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from superpose.labels import fill_value
+
 CHUNK = 4_000_000
 """Resampled numbers held at once: 32 MB."""
-
-NOTHING: dict[str, Any] = {"f": np.nan, "b": False, "i": -1, "u": 0}
-"""By kind of number, the value of a cell of which no seed can be used."""
 
 
 def _finite(da: xr.DataArray) -> xr.DataArray:
@@ -42,7 +40,7 @@ def best(ds: xr.Dataset, by: str = "loss", dim: str = "seed") -> xr.Dataset:
         if dim in variable.dims:
             order = [d for d in ds[by].dims if d in chosen[name].dims and d not in variable.dims]
             order += [d for d in variable.dims if d != dim]
-            kept = chosen[name].where(any_usable, NOTHING[variable.dtype.kind]).astype(variable.dtype)
+            kept = chosen[name].where(any_usable, fill_value(variable.dtype)).astype(variable.dtype)
             chosen[name] = kept.transpose(*order).assign_attrs(variable.attrs)
     return chosen
 

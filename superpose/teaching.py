@@ -23,6 +23,12 @@ def teach(error: Exception) -> str:
         key = missing[1] or missing[2]
         near = difflib.get_close_matches(key, known_keys(), 3)
         return f"There is no key or group `{key}`. {_near(near, [])}"
+    if told.startswith("Config group override must be"):
+        return (
+            "A group takes the name of one of its options, as model=relu. `python -m superpose.run --help` lists them."
+        )
+    if told.startswith("Error parsing override '") or "override_grammar" in told:
+        return f"{told.splitlines()[0]}. An override is KEY=VALUE, as model.m=3 or 'sparsity=[0.1,0.9]'."
     lines = [line.strip() for line in told.splitlines() if line.strip()]
     return " ".join(lines[:3])
 

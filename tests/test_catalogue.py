@@ -1,7 +1,9 @@
 """Where experiments are found, and that only a root with both files counts."""
 
+import hydra
 import laboratory
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 
 from superpose import catalogue, config
 from superpose.arguments import InputError
@@ -63,7 +65,14 @@ def test_axes_compose_and_each_component_takes_the_keys_it_knows():
 
 
 def test_what_is_typed_beats_a_preset_and_a_scale_beats_the_experiment():
+    assert build().variants["relu"].grid.seeds == tuple(range(8))
     assert build("scale=smoke").variants["relu"].grid.seeds == (0, 1)
+    assert build("scale=full").variants["relu"].grid.seeds == tuple(range(64))
+    assert build("scale=full", "seed=fixed").variants["relu"].grid.seeds == (0,)
+    assert build("scale=full", "seed=fixed", "seed=sweep").variants["relu"].grid.seeds == tuple(range(64))
+    assert build("~scale", "~variants").variants["relu"].grid.seeds == tuple(range(8))
+    assert build("seed=4", "seed=[3,5]").variants["relu"].grid.seeds == (3, 5)
+    assert len(build("sparsity=0.9", "sparsity=sweep").variants["relu"].grid.axes[0].points) == 7
     assert build("scale=smoke", "seed=5").variants["relu"].grid.seeds == tuple(range(5))
     assert build("seed.points=[3,5]").variants["relu"].grid.seeds == (3, 5)
     assert build("sparsity=sweep", "sparsity.points=[0.5]").variants["relu"].grid.axes[0].points == (0.5,)
@@ -75,6 +84,43 @@ def test_the_name_tells_the_experiment_the_scale_and_what_a_multirun_sweeps():
     assert build("name=mine", "scale=smoke").folder.name == "mine"
     swept = build("model.m=3", "seed=2", "compute.shard=1", "compute.shards=2", "swept=[seed,model.m,compute.shard]")
     assert swept.folder.name == "basic_results-model.m=3"
+    assert build("seed.init=1", "swept=[seed.init]").folder.name == "basic_results-seed.init=1"
+    assert build("++model.m=3", "swept=[model.m]").folder.name == "basic_results-model.m=3"
+    assert build("experiment=intro_pentagon").folder.name == "intro_pentagon"
+    assert build("experiment=basic_80_20").settings["experiment"] == {"name": "basic_80_20", "module": "basic_results"}
+
+
+def test_a_variant_may_set_an_axis_anew(tmp_path):
+    yaml = laboratory.YAML + "variants: { one: [], all: [sparsity=sweep] }\n"
+    laboratory.make(tmp_path, yaml=yaml)
+    built = build("experiment=tiny", "sparsity=0.5")
+    assert [len(built.variants[label].grid.axes[0].points) for label in ("one", "all")] == [1, 7]
+
+
+def test_an_experiment_may_set_the_seeds_of_its_scale(tmp_path):
+    laboratory.make(tmp_path, yaml=laboratory.YAML.replace("seed: { preset: { count: 2 } }", "scale: { seeds: 3 }"))
+    for typed, seeds in ((), 3), (("scale=smoke",), 2), (("seed=fixed",), 1):
+        assert len(build("experiment=tiny", *typed).variants["relu"].grid.seeds) == seeds
+
+
+def test_another_apps_hydra_is_not_taken_for_ones_own(tmp_path):
+    (tmp_path / "config.yaml").write_text("experiment: mine\n")
+    taken = pytest.raises(InputError, match="Hydra is at work for another app")
+    with hydra.initialize_config_dir(str(tmp_path), version_base="1.3"), taken:
+        config.session([])
+
+
+def test_the_options_of_a_group_are_those_to_choose_from():
+    with config.session([]):
+        loader = GlobalHydra.instance().config_loader()
+        assert loader.get_group_options("seed") == ["fixed", "points", "sweep"]
+        assert loader.get_group_options("compute") == ["auto", "cpu", "gpu"]
+    assert build("compute=cpu").compute == config.Compute(platform="cpu")
+
+
+@pytest.mark.parametrize("name", ["basic_results", "basic_80_20", "intro_pentagon"])
+def test_the_summary_is_a_sentence(name):
+    assert catalogue.find(name).summary[-1] in ".?" and not catalogue.find(name).summary.startswith("Paper")
 
 
 def test_the_identity_leaves_out_points_seeds_and_compute():

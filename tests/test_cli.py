@@ -1,5 +1,8 @@
 """The console script: list, status, verify, measure, and their exit codes."""
 
+import os
+import signal
+
 import laboratory
 import pytest
 
@@ -40,7 +43,7 @@ def test_verify_names_damaged_files(folder, capsys, monkeypatch):
     chunk.write_bytes(chunk.read_bytes()[:-3])
     assert cli.main(["verify", str(folder)]) == 3
     told = capsys.readouterr().out
-    assert "relu/b/c.0" in told and "repair=true" in told
+    assert told.count("relu/b/c.0") == 1 and "is cut short" in told and told.count("repair=true") == 1
 
 
 def test_measure_says_that_nothing_lacks(folder, capsys):
@@ -53,6 +56,47 @@ def test_a_folder_without_a_run_is_told(command, tmp_path, capsys):
     assert cli.main([command, str(tmp_path / "nothing")]) == 2
     error = capsys.readouterr().err
     assert "nothing" in error and "Traceback" not in error
+
+
+def test_status_counts_models_that_lack_a_measure(folder, capsys):
+    for flag in (folder / "models.zarr/relu/geometry_done").glob("c.*"):
+        flag.unlink()
+    assert cli.main(["status", str(folder)]) == 3
+    row, advice = capsys.readouterr().out.splitlines()[1:]
+    assert row.split() == ["relu", "4", "4", "0", "4", "1"] and advice == f"superpose measure {folder}"
+    assert cli.main(["measure", str(folder)]) == 0 and "measured 1 block" in capsys.readouterr().out
+    assert cli.main(["status", str(folder)]) == 0
+
+
+@pytest.mark.parametrize("command", ["status", "measure"])
+def test_a_damaged_column_is_named(folder, command, capsys):
+    (column,) = (folder / "models.zarr/relu/seed").glob("c.*")
+    column.write_bytes(column.read_bytes()[:-3])
+    assert cli.main([command, str(folder)]) == 3
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {column} is cut short") and "Traceback" not in error
+
+
+@pytest.mark.parametrize("settings", [None, "overrides: [", "overrides: [experiment=other]\nroot: /\n"])
+def test_a_run_whose_settings_cannot_be_used_is_told(folder, settings, capsys):
+    (folder / "config.yaml").unlink()
+    if settings is not None:
+        (folder / "config.yaml").write_text(settings)
+    assert cli.main(["measure", str(folder)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and len(error.splitlines()) < 25 and "Traceback" not in error
+
+
+def test_a_signal_ends_with_its_code(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "list_experiments", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    assert cli.main(["list"]) == 130
+    assert "Stopped by SIGINT" in capsys.readouterr().err
+
+
+def test_where_an_error_comes_from_is_shown_on_demand(tmp_path, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(ValueError, match="nothing"):
+        cli.main(["status", str(tmp_path / "nothing")])
 
 
 def test_help_shows_examples(capsys):

@@ -4,6 +4,7 @@ import laboratory
 import pytest
 
 from superpose import command
+from superpose.arguments import rewrite
 
 CASES = [
     ("sparsity=1.2", r"must lie in [0, 1), got 1.2"),
@@ -15,8 +16,30 @@ CASES = [
     ("sparsity=[0.1,0.1]", "holds one model twice"),
     ("sparsity=[0.1,0.10000000001]", "the same float32 density"),
     ("sparsity=[a,b]", "takes a list of numbers"),
-    ("sparsity=0.1,0.9", "type sparsity=[0.1,0.9]"),
-    ("-m sparsity=0.1,0.9", "type sparsity=[0.1,0.9]"),
+    ("sparsity=0.1,0.9", "type 'sparsity=[0.1,0.9]'"),
+    ("-m sparsity=0.1,0.9", "type 'sparsity=[0.1,0.9]'"),
+    ("sparsity=[0.1, 0.9]", "leave out the space, or quote it: 'sparsity=[0.1,0.9]'"),
+    ("record.steps=[1, 2, 3] seed=2", "leave out the space, or quote it: 'record.steps=[1,2,3]'"),
+    ("+axes.p={target: features.density, points: [0.5, 1]}", "'+axes.p={target:features.density,points:[0.5,1]}'"),
+    ("learning_rate=null", "`learning_rate` takes learning_rate=0.9, 'learning_rate=[0.1,0.9]' or one of its options"),
+    ("-m seed=range(3)", "`seed` takes seed=8, 'seed=[3,5]' or one of its options, as seed=sweep, got 'range(3)'"),
+    ("model=3", "A group takes the name of one of its options"),
+    ("=3", "A group takes the name of one of its options"),
+    ("sparsity", "An override is KEY=VALUE"),
+    ("~model", "The group `model` has no option"),
+    ("~seed", "The group `seed` has no option"),
+    ("sparsity.points={linear:[0,0.9,4.7]}", "takes a list of numbers"),
+    ("objective.batch=1000000000", "Lower objective.batch"),
+    ("features.n=7", "do not fit features of n = 7: the model has W (2, 4), b (4,)"),
+    ("model._target_=superpose.models.Nope", "`model._target_` must name a class, as superpose.models.ReLUOutput does"),
+    ("model._target_=os.getcwd", "`model._target_` must name a class of the kind AbstractToyModel, got 'os.getcwd'"),
+    ("target._target_=superpose.models.Nope", "`target._target_` must name a class"),
+    ("record.steps=-1", "integers from 0 to schedule.steps = 40, got -1"),
+    ("schedule.warmup=41", "`schedule.warmup` is at most schedule.steps = 40, got 41"),
+    ("init=normal init.std=-1", "`init.std` must be a number of at least 0, got -1"),
+    ("init=notebook init.instances=0", "`init.instances` must be a number of at least 1, got 0"),
+    ("+axes.bump={target:features.relative_density.1,points:[0.5,20]}", "must lie in [1e-05, 1], got 0.05 to 2 over"),
+    ("+axes.W={target:features.relative_density.1,points:[0.5]}", "`W` needs a name of its own"),
     ("sparsity=swep", "Did you mean sweep"),
     ("sparsity.points=[0.1] sparsity.density=[0.1]", "Leave one out"),
     ("model.m=0", "`model.m` must be an integer of at least 1, got 0"),
@@ -62,6 +85,23 @@ def lab(tmp_path):
     return laboratory.make(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["sparsity=0.9", "sparsity=sweep"], ["sparsity=sweep"]),
+        (["seed=4", "model.m=3", "seed=[3,5]"], ["model.m=3", "seed=points", "seed.points=[3,5]"]),
+        (["sparsity=points", "sparsity.points=[0.9]", "sparsity=sweep"], ["sparsity=sweep"]),
+        (["sparsity.points=[0.5]", "sparsity=sweep"], ["sparsity.points=[0.5]", "sparsity=sweep"]),
+        (["sparsity=sweep", "sparsity.points=[0.5]"], ["sparsity=sweep", "sparsity.points=[0.5]"]),
+        (["seed=[1,2]", "seed=8"], ["seed=points", "seed.count=8"]),
+        (["-m", "sparsity=sweep,dense"], ["-m", "sparsity=sweep,dense"]),
+    ],
+)
+def test_of_several_for_one_axis_the_last_counts(typed, meant):
+    assert rewrite(typed) == meant
+    assert rewrite(rewrite(typed)) == meant
+
+
 @pytest.mark.parametrize("typed, told", CASES, ids=[typed for typed, _ in CASES])
 def test_bad_input_is_told_in_a_few_lines_before_anything_is_made(typed, told, capsys, tmp_path):
     words = typed.split()
@@ -93,6 +133,26 @@ def test_a_multirun_makes_a_folder_for_each_program(tmp_path, capsys):
         "tiny-model.m=2",
     ]
     assert "tiny-model.m=2/figure.png" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_a_multirun_over_keys_makes_a_folder_for_each(tmp_path):
+    assert command.main(["-m", "experiment=tiny", "seed.init=0,1", "schedule.steps=2", "plan=false"]) == 0
+    assert {path.name for path in (tmp_path / "outputs").iterdir()} == {
+        ".hydra",
+        "tiny-seed.init=0",
+        "tiny-seed.init=1",
+    }
+
+
+def test_a_multirun_over_experiments_of_one_root(tmp_path):
+    laboratory.make(tmp_path, "small", laboratory.YAML.replace("experiment: { name: tiny, module: tiny }\n", ""))
+    assert command.main(["-m", "experiment=tiny,small", "schedule.steps=2"]) == 0
+    assert {path.name for path in (tmp_path / "outputs").iterdir()} == {".hydra", "tiny", "small"}
+
+
+def test_a_multirun_over_experiments_of_two_roots_is_refused(capsys):
+    assert command.main(["-m", "experiment=tiny,intro_pentagon", "schedule.steps=2"]) == 2
+    assert "One multirun takes experiments of one root" in capsys.readouterr().err
 
 
 def test_a_multirun_over_shards_fills_one_store(tmp_path):

@@ -71,7 +71,7 @@ def test_equal_keys_are_equal_models():
 @pytest.mark.parametrize(
     ("name", "points", "message"),
     [
-        ("sparsity", (), r"`sparsity` has no points. Give at least one, as sparsity=\[0.1,0.9\]"),
+        ("sparsity", (), r"`sparsity` has no points. Give at least one, as 'sparsity=\[0.1,0.9\]'"),
         ("base", (0.5, float("nan")), "`base` must be finite"),
         ("base", (float("inf"),), "`base` must be finite"),
         ("base", (0.5, 1.0, 0.5), "`base` holds one model twice: 0.5 and 0.5 have the same float32 value 0.5"),
@@ -120,12 +120,37 @@ def test_the_largest_seed_is_a_seed():
         (20, 9, 20, Tile(1, 20)),
         (20, 9, 1000, Tile(1, 20)),
         (20, 9, 1, Tile(1, 1)),
-        (1, 9, 4, Tile(4, 1)),
+        (1, 9, 4, Tile(3, 1)),  # 3 tiles of 3 seeds
         (1, 3, 4, Tile(3, 1)),
     ],
 )
 def test_the_tile_of_a_grid(cells, seeds, budget, expected):
     assert fit_tile(grid_of(cells, seeds), budget) == expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "seeds", "lanes", "expected"),
+    [
+        (7, 8, 1000, Tile(8, 7)),  # the whole grid
+        (7, 8, 3, Tile(3, 7)),
+        (20, 9, 1000, Tile(3, 20)),  # 64 models have room for 3 seeds
+        (100, 9, 1000, Tile(1, 50)),
+        (1, 100, 1000, Tile(50, 1)),
+        (1, 100, 10, Tile(10, 1)),
+    ],
+)
+def test_a_tile_with_several_lanes_takes_cells_first_then_seeds(cells, seeds, lanes, expected):
+    assert fit_tile(grid_of(cells, seeds), 64, lanes) == expected
+
+
+def test_a_tile_holds_a_model():
+    with pytest.raises(ValueError, match="A tile holds at least 1 model, got 0"):
+        fit_tile(grid_of(3, 1), 0)
+
+
+def test_two_axes_do_not_set_one_number():
+    with pytest.raises(ValueError, match=r"`sparsity` and `p` both set features\.density. Leave one out"):
+        Grid((Axis("sparsity", (0.5,), "features.density"), Axis("p", (0.1, 0.2), "features.density")), (0,))
 
 
 @PROPERTY

@@ -57,6 +57,26 @@ def test_labelled_arrays_hold_each_model_at_its_coordinates(models):
             np.testing.assert_array_equal(here[name], models[name][k])
 
 
+def test_rows_in_any_order_give_sorted_dimensions():
+    points = np.array([(s, i, k) for s in (0.0, 0.3, 0.97) for i in (0.2, 1.0, 5.0) for k in (1, 2, 8)])
+    rows = points[np.random.default_rng(1).permutation(27)[:20]]
+    columns = {"sparsity": rows[:, 0], "importance": rows[:, 1], "seed": rows[:, 2].astype(np.int64)}
+    models = table(columns, arrays(20), VARIABLES, COORDINATES)
+    wide = unstack(models, ["sparsity", "importance"])
+    for dim, want in (("sparsity", [0.0, 0.3, 0.97]), ("importance", [0.2, 1.0, 5.0]), ("seed", [1, 2, 8])):
+        assert wide[dim].values.tolist() == want
+    for k in range(20):
+        assert wide.loss.sel(sparsity=rows[k, 0], importance=rows[k, 1], seed=rows[k, 2]) == models.loss[k]
+
+
+def test_trained_arrays_are_described_unless_they_say_it_themselves():
+    plain = {"W": Variable(("hidden", "feature"), (2, 3), F4), "W_steps": Variable(("snapshot",), (1,), F4)}
+    given = {"W": np.zeros((1, 2, 3), F4), "W_steps": np.zeros((1, 1), F4)}
+    made = table({"seed": np.array([0])}, given, plain, COORDINATES)
+    assert made.W.attrs == {"long_name": "weights W; column W_i is the direction of feature i", "units": "1"}
+    assert made.W_steps.attrs["long_name"].endswith("feature i, at the recorded steps")
+
+
 def test_what_was_not_trained_is_filled_by_kind(models):
     wide = unstack(models, ["sparsity", "importance"])
     missing = wide.sel(sparsity=0.5, importance=2.0, seed=7)

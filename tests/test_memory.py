@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import superpose as sp
+from superpose import memory
 from superpose.leaves import Scalar
 
 FEW = {"objective": sp.Sampled(64), "schedule": sp.Constant(20)}
@@ -147,14 +148,29 @@ def test_an_axis_by_its_path(program):
         ({"momentum": [0.5]}, r"(?s)`momentum` is to be the one float field .* there is none.*optimizer.b1"),
         ({"W": [0.5]}, "there is none"),
         ({"bump": {"target": "features.relative_density.9", "points": [1.0]}}, "no single float of this program"),
+        ({"bump": {"target": "features.relative_density.04", "points": [1.0]}}, "no single float of this program"),
         ({"bump": {"target": "features.densities.0", "points": [1.0]}}, "no single float of this program"),
         ({"bump": {"points": [1.0]}}, r"The axis `bump` is \{target: PATH, points: \[...\]\}"),
         ({"feature": {"target": "features.density", "points": [1.0]}}, "needs a name of its own"),
+        ({"W": {"target": "features.density", "points": [1.0]}}, "needs a name of its own"),
+        ({"density": [2.0, 0.0]}, r"must lie in \[1e-05, 1\], got 0 to 2"),
+        ({"sparsity": [0.5], "density": [0.1, 0.2]}, "`sparsity` and `density` both set features.density"),
+        ({"sparsity": [0.0], "bump": {"target": "features.relative_density.4", "points": [0.5, 1.5]}}, "to 1.5 over"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_traced(program, points, message):
     with pytest.raises(ValueError, match=message):
         sp.sweep_grid(program, points)
+
+
+@pytest.mark.parametrize("tile", [0, -1])
+def test_a_tile_holds_a_model(program, tile):
+    with pytest.raises(ValueError, match=f"at least 1 model, got {tile}"):
+        sp.sweep_grid(program, {}, tile=tile)
+
+
+def test_a_count_of_seeds_may_be_numpys(program):
+    assert memory.seeds(np.int64(2)) == (0, 1)
 
 
 def test_an_axis_that_nothing_takes_is_refused(program):

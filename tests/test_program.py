@@ -110,6 +110,17 @@ def test_a_stored_model_comes_back(program, arrays):
     assert all((a == b).all() for a, b in zip(jax.tree.leaves(state.optimizer), leaves, strict=True))
 
 
+@pytest.mark.parametrize("n", [4, 1])
+def test_the_features_have_the_models_size(n):
+    with pytest.raises(ValueError, match=rf"features of n = {n}: the model has W \(2, 5\), b \(5,\)"):
+        Program(ReLUOutput(N, M), IndependentFeatures(n))
+
+
+def test_the_target_has_the_features_size():
+    with pytest.raises(ValueError, match="do not fit features of n = 5"):
+        Program(ReLUOutput(N, M), IndependentFeatures(N), target=lambda x: x[:2])
+
+
 def test_the_papers_recipe_is_the_default():
     program = Program(ReLUOutput(N, M), IndependentFeatures(N))
     assert isinstance(program.optimizer, AdamW) and program.schedule == Constant(10_000)

@@ -42,6 +42,17 @@ def test_values_are_those_written_and_only_of_what_is_done(tmp_path):
     assert load_table(tmp_path, "relu").sizes["model"] == 6
 
 
+def test_models_that_lack_a_measure_are_counted(tmp_path):
+    store, rows = new(tmp_path), grid((0.1,), 5).rows()
+    store.plan("relu", rows)
+    assert store.count_unmeasured("relu") == 0  # nothing is trained
+    for block in store.missing("relu", rows):
+        store.write("relu", block, train(store.rows("relu", block)))
+    assert store.count_unmeasured("relu") == 5
+    fill(store, rows)
+    assert store.count_unmeasured("relu") == 0
+
+
 def test_a_table_without_models_is_an_empty_group(tmp_path):
     store = Store.create(tmp_path, {**IDENTITY, "linear": {}}, {"relu": toy(), "linear": toy()})
     assert not load(tmp_path)["relu"].data_vars
@@ -64,7 +75,8 @@ def test_arrays_are_written_whole_and_read_by_xarray(tmp_path):
     )
     for points in [(0.1, 0.9), (0.1, 0.5, 0.9)]:
         fill(store, grid(points, 3).rows())
-        write_arrays(tmp_path, tmp_path / "arrays.zarr")
+        returned = write_arrays(tmp_path, tmp_path / "arrays.zarr")
+        xr.testing.assert_identical(returned, load(tmp_path))
         with xr.open_datatree(tmp_path / "arrays.zarr", engine="zarr", consolidated=False) as written:
             xr.testing.assert_identical(written.load(), load(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == [".locks", "arrays.zarr", "models.zarr"]
@@ -99,6 +111,7 @@ def test_damage_is_named_and_repaired(tmp_path, harm, name):
             load(tmp_path)
         found = store.damage("relu")
         assert [(d.variant, d.block, d.path) for d in found] == [("relu", 1, path)]
+        assert found[0].what.startswith("is ") and str(path) not in found[0].what
         store.forget("relu", [d.block for d in found])
     fill(store, rows)
     assert store.damage("relu") == [] and store.count_done("relu") == (12, 12)
@@ -110,7 +123,7 @@ def test_damaged_metadata_is_found_and_costs_no_model(tmp_path):
     fill(store, grid((0.1, 0.9), 4).rows())
     path = tmp_path / "models.zarr" / "relu" / "W" / "zarr.json"
     path.write_text("{}")
-    assert [(d.block, d.path) for d in store.damage("relu")] == [(None, path)]
+    assert [(d.block, d.path, d.what) for d in store.damage("relu")] == [(None, path, "is missing or altered")]
     store.forget("relu", [])
     assert store.damage("relu") == [] and store.count_done("relu") == (8, 8)
 

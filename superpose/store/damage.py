@@ -14,7 +14,10 @@ from superpose.store.table import Table
 @final
 @dataclass(frozen=True)
 class Damage:
-    """A damaged file: of `block` (None: the array's zarr.json, or a coordinate, of the whole variant)."""
+    """A damaged file: of `block` (None: the array's zarr.json, or a coordinate, of the whole variant).
+
+    `what` says what is wrong with it, as "is missing".
+    """
 
     variant: str
     block: int | None
@@ -33,7 +36,7 @@ def _metadata(table: Table) -> Iterator[Damage]:
     for name, variable in table.schema.arrays.items():
         if not chunks.fits(table.path / name, variable, size, table.blocks * size):
             path = table.path / name / "zarr.json"
-            yield Damage(table.path.name, None, name, path, f"{path} is missing or altered")
+            yield Damage(table.path.name, None, name, path, "is missing or altered")
 
 
 def _coordinates(table: Table) -> Iterator[Damage]:
@@ -42,7 +45,7 @@ def _coordinates(table: Table) -> Iterator[Damage]:
         try:
             chunks.read(path, variable.dtype, variable.shape)
         except DamageError as error:
-            yield Damage(table.path.name, None, name, path, str(error))
+            yield Damage(table.path.name, None, name, path, _what(error, path))
 
 
 def _blocks(table: Table) -> Iterator[Damage]:
@@ -51,7 +54,13 @@ def _blocks(table: Table) -> Iterator[Damage]:
             try:
                 table.chunk(name, block)
             except DamageError as error:
-                yield Damage(table.path.name, block, name, table.chunk_path(name, block), str(error))
+                path = table.chunk_path(name, block)
+                yield Damage(table.path.name, block, name, path, _what(error, path))
+
+
+def _what(error: DamageError, path: Path) -> str:
+    """What is wrong, without the path and what to type, which `error` says once a file."""
+    return str(error).removeprefix(f"{path} ").partition(". ")[0]
 
 
 def _expected(table: Table, block: int) -> list[str]:

@@ -38,8 +38,8 @@ def load_table(path: str | Path, variant: str) -> xr.Dataset:
     return _stacked(Store.open(path).table(variant))
 
 
-def write_arrays(path_models: str | Path, path_arrays: str | Path) -> None:
-    """Write what `load` gives as a Zarr v3 hierarchy of its own, replacing the last one at once.
+def write_arrays(path_models: str | Path, path_arrays: str | Path) -> xr.DataTree:
+    """Write what `load` gives as a Zarr v3 hierarchy of its own, replacing the last one at once; returns it.
 
     `xarray.open_datatree(path_arrays, engine="zarr", consolidated=False)` reads it back.
 
@@ -48,7 +48,9 @@ def write_arrays(path_models: str | Path, path_arrays: str | Path) -> None:
     """
     store = Store.open(path_models)
     with locks.exclusive(store.path), built(Path(path_arrays)) as new:
-        load(store.path).to_zarr(Folder(new), consolidated=False, zarr_format=3)
+        tree = load(store.path)
+        tree.to_zarr(Folder(new), consolidated=False, zarr_format=3)
+    return tree
 
 
 def _labelled(table: Table) -> xr.Dataset:

@@ -8,7 +8,7 @@ from superpose.store.errors import StoreError
 
 
 def codes(stored: Rows, asked: Rows) -> tuple[np.ndarray, np.ndarray]:
-    """One integer per distinct model, (stored,) and (asked,): equal integers exactly where `Rows.keys` are equal."""
+    """One integer per distinct model, (stored,) and (asked,): equal integers exactly where `Rows.identities` are."""
     together = grid.concatenate([stored, asked])
     code = np.unique(together.seeds, return_inverse=True)[1]
     for column in together.traced().values():

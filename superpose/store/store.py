@@ -145,6 +145,13 @@ class Store:
         here, there = match.codes(columns, match.arrange(rows, table.schema.axes))
         return int((done & np.isin(here, there)).sum()), len(np.unique(there))
 
+    def count_unmeasured(self, variant: str) -> int:
+        """Models that are written and lack a measure, as a run that was killed between the two leaves them."""
+        table = self.table(variant)
+        blocks = range(table.blocks)
+        measured = [table.done(part, blocks) for part in table.schema.parts]
+        return int((table.done(MODELS, blocks) & ~np.all(measured, axis=0)).sum())
+
     def write(self, variant: str, block: int, arrays: Mapping[str, np.ndarray], part: str = MODELS) -> None:
         """Write a part of a block, then say that it is done; when this returns, both are on the disk.
 
