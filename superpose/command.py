@@ -64,10 +64,15 @@ def with_flags(argv: Sequence[str]) -> None:
         parsed = OverridesParser.create().parse_overrides(overrides)
         swept = [each.key_or_group for each in parsed if each.is_sweep_override()]
         overrides = [*overrides, f"swept=[{','.join(swept)}]"]
+    before = dict(os.environ)
     if os.environ.get(FULL_ERROR) != "1":
         os.environ |= {FULL_ERROR: "1", SHORT_ERROR: "1"}  # Hydra hands its errors on, for `main` and `_job` to tell
     sys.argv = [sys.argv[0], *flags, *overrides]
-    hydra.main(config_path=folder, config_name="config", version_base="1.3")(_job)()
+    try:
+        hydra.main(config_path=folder, config_name="config", version_base="1.3")(_job)()
+    finally:
+        os.environ.clear()
+        os.environ |= before
 
 
 def is_override(word: str) -> bool:

@@ -75,6 +75,13 @@ def show_plan(console: Console, run: Run, jobs: list[Job], devices: list) -> Non
     console.print(f"on {kind}: {f'{cost}, time {time}' if programs else 'nothing to train'}", soft_wrap=True)
     if run.compute.shards > 1:
         console.print(f"this is shard {run.compute.shard} of {run.compute.shards}")
+    if any(job.narrow for job in jobs) and not (run.folder / "models.zarr").exists():
+        console.print(
+            "A store keeps the tiles of its first run, and these are small: for many models, ask for levels or seeds at"
+            " once, or later under a new name=...",
+            style="dim",
+            soft_wrap=True,
+        )
     for path in dict.fromkeys(job.earlier.table.path for job in jobs if job.earlier and job.missing):
         console.print(f"continuing the models of {escape(where(path))}", soft_wrap=True)
     console.print(f"to [bold]{escape(where(run.folder))}[/]", soft_wrap=True)

@@ -63,7 +63,9 @@ def sweep_grid(
         variables |= measured(GEOMETRY, program.model, program.task())
     columns = {name: rows.values[:, k] for k, name in enumerate(grid.names)} | {"seed": rows.seeds}
     wide = labels.unstack(labels.table(columns, arrays, variables, program.steps()), grid.names)
-    return wide.assign_attrs(model=type(program.model).__name__)
+    return wide.assign_attrs(
+        model=type(program.model).__name__, axes=" ".join(f"{axis.name}={axis.target}" for axis in grid.axes)
+    )
 
 
 def seeds(given: Any) -> tuple[int, ...]:

@@ -42,6 +42,10 @@ class Sampled(AbstractObjective):
 
     batch: int = eqx.field(static=True)
 
+    def __check_init__(self):
+        if self.batch < 1:
+            raise ValueError(f"`objective.batch` must be an integer of at least 1, got {self.batch}.")
+
     def noise(self, task: Task, *, key: PRNGKeyArray) -> PyTree[Array]:
         return task.features.noise(self.batch, key=key)
 

@@ -46,6 +46,11 @@ class Job:
         return [measurer(measure, self.variant.program) for measure in self.measures]
 
     @property
+    def narrow(self) -> bool:
+        """Whether a tile holds far fewer models than a device likes."""
+        return 4 * self.schema.tile.models <= self.schema.attributes["tile_budget"]
+
+    @property
     def missing(self) -> int:
         return len(self.rows) - self.done
 
@@ -123,7 +128,7 @@ def new_schema(run: Run, label: str, devices: list[jax.Device]) -> Schema:
     program, grid = variant.program, variant.grid
     memory = estimate.device_memory(devices[0], len(devices))
     budget = run.compute.tile or estimate.tile_budget(program, devices[0].platform, memory)
-    tile = fit_tile(grid, budget)
+    tile = fit_tile(grid, budget, estimate.tile_lanes(program, devices[0].platform, memory))
     parts = {MODELS: program.variables()}
     parts |= {measure.name: measured(measure, program.model, program.task()) for measure in run.experiment.measures()}
     row_bytes = sum(v.dtype.itemsize * int(np.prod(v.shape)) for part in parts.values() for v in part.values())

@@ -14,7 +14,7 @@ experiment: { name: tiny, module: tiny }
 model: { n: 4, m: 2 }
 schedule: { steps: 40 }
 objective: { batch: 32 }
-seed: { preset: { count: 2 } }
+scale: { seeds: 2 }
 """
 
 MODULE = '''"""Tiny."""

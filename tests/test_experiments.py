@@ -23,7 +23,7 @@ DENSITIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 def load(name: str) -> Experiment:
     """The experiment of a yaml's name."""
     settings = yaml.safe_load((ROOT / f"conf/experiment/{name}.yaml").read_text())
-    return load_experiment(ROOT / f"experiments/{settings['experiment']['module']}.py")
+    return load_experiment(ROOT / f"experiments/{settings.get('experiment', {}).get('module', name)}.py")
 
 
 def draw(experiment: Experiment, tree: xr.DataTree) -> Figure:
