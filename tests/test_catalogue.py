@@ -98,7 +98,7 @@ def test_a_variant_may_set_an_axis_anew(tmp_path):
 
 
 def test_an_experiment_may_set_the_seeds_of_its_scale(tmp_path):
-    laboratory.make(tmp_path, yaml=laboratory.YAML.replace("seed: { preset: { count: 2 } }", "scale: { seeds: 3 }"))
+    laboratory.make(tmp_path, yaml=laboratory.YAML.replace("seeds: 2", "seeds: 3"))
     for typed, seeds in ((), 3), (("scale=smoke",), 2), (("seed=fixed",), 1):
         assert len(build("experiment=tiny", *typed).variants["relu"].grid.seeds) == seeds
 
