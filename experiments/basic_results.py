@@ -1,6 +1,6 @@
 """Basic results: which features a model keeps, and which of them share directions, as features become sparser.
 
-Paper: "Demonstrating Superposition", "Basic Results" (experiments 2 to 5). n features of falling importance in m < n
+Paper: "Demonstrating Superposition", "Basic Results". n features of falling importance in m < n
 dimensions; a linear model x' = W^T W x + b, and the ReLU output model x' = ReLU(W^T W x + b) at densities p = 1 - S.
 
     python -m superpose.run sparsity=sweep                  n = 20, m = 5, importance 0.7^i

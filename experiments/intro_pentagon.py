@@ -1,6 +1,6 @@
 """The introduction's figure: five features in two dimensions, dense to sparse.
 
-Paper: "Introduction" (experiment 1). n = 5 features of importance 0.9^i in m = 2 dimensions, x' = ReLU(W^T W x + b), at
+Paper: "Introduction". n = 5 features of importance 0.9^i in m = 2 dimensions, x' = ReLU(W^T W x + b), at
 S = 0, 0.8 and 0.9. The paper does not state the importances; these are the notebook's.
 
     python -m superpose.run experiment=intro_pentagon

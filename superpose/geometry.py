@@ -61,12 +61,12 @@ def _interference(W: Float[Array, "m n"], unit: Float[Array, "m n"]) -> Float[Ar
 
 
 def norms(W: Float[Array, "m n"]) -> Float[Array, " n"]:
-    """||W_i|| of each feature: 1 where it is represented, 0 where it is not (section 1.6)."""
+    """||W_i|| of each feature: 1 where it is represented, 0 where it is not ("Basic Results")."""
     return _polar(W)[0]
 
 
 def superposition(W: Float[Array, "m n"]) -> Float[Array, " n"]:
-    """How far other features activate the direction of feature i: sum_{j != i} (u_i . W_j)^2 (section 1.6).
+    """How far other features activate the direction of feature i: sum_{j != i} (u_i . W_j)^2 ("Basic Results").
 
     Args:
         W: one model's weights.
@@ -79,7 +79,9 @@ def superposition(W: Float[Array, "m n"]) -> Float[Array, " n"]:
 
 
 def dimensionality(W: Float[Array, "m n"]) -> Float[Array, " n"]:
-    """The share of a hidden dimension that each feature has: D_i = ||W_i||^2 / sum_j (u_i . W_j)^2 (section 1.6).
+    """The share of a hidden dimension that each feature has, D_i = ||W_i||^2 / sum_j (u_i . W_j)^2.
+
+    Paper: "Feature Dimensionality".
 
     Computed as 1 / (1 + sum_{j != i} (u_i . W_j / ||W_i||)^2), which needs no square of a norm.
 
@@ -96,7 +98,7 @@ def dimensionality(W: Float[Array, "m n"]) -> Float[Array, " n"]:
 
 
 def dimensions_per_feature(W: Float[Array, "m n"]) -> Float[Array, ""]:
-    """D* = m / ||W||_F^2, hidden dimensions per represented feature (section 1.6); infinite where W = 0."""
+    """D* = m / ||W||_F^2, hidden dimensions per represented feature ("Uniform Superposition"); infinite where W = 0."""
     return W.shape[0] / jnp.sum(norms(W) ** 2)
 
 
@@ -118,7 +120,7 @@ def superposed(W: Float[Array, "m n"]) -> Bool[Array, " n"]:
 
 
 def gram_invertible(W: Float[Array, "m n"]) -> Bool[Array, ""]:
-    """Is W^T W (n, n) invertible, which is the paper's "not in superposition" (section 1.1)? Never where n > m."""
+    """Is W^T W (n, n) invertible, which is the paper's "not in superposition"? Never where n > m."""
     return rank(W) == W.shape[1]
 
 
@@ -129,7 +131,7 @@ def features_independent(W: Float[Array, "m n"]) -> Bool[Array, ""]:
 
 
 def basis_aligned(W: Float[Array, "m n"]) -> Int[Array, ""]:
-    """How many represented features lie along one hidden unit, |W_ji| > 0.9 ||W_i|| for some j (section 1.1).
+    """How many represented features lie along one hidden unit, |W_ji| > 0.9 ||W_i|| for some j.
 
     Args:
         W: one model's weights; the measure means something only where the hidden basis is privileged.

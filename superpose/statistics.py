@@ -20,7 +20,7 @@ def _finite(da: xr.DataArray) -> xr.DataArray:
 
 
 def best(ds: xr.Dataset, by: str = "loss", dim: str = "seed") -> xr.Dataset:
-    """Of each cell, the model of the lowest finite loss (the paper's practice, section 1.5).
+    """Of each cell, the model of the lowest finite loss (the paper's practice).
 
     Args:
         ds: labelled arrays; where they hold a variable `finite` (same dimensions as `by`), only models with it count.

@@ -1,6 +1,6 @@
 """Closed forms that trained models are compared with. Losses are the paper's: sums over features, per example.
 
-Data (section 1.2): independent x_i = 0 with probability 1 - p, else uniform on [0, 1]. So E x = p / 2, E x^2 = p / 3
+Data: independent x_i = 0 with probability 1 - p, else uniform on [0, 1]. So E x = p / 2, E x^2 = p / 3
 and a dropped feature, answered by its mean, costs its variance p / 3 - p^2 / 4. Arguments of type `Real`
 broadcast, and the results are of their kind: floats, NumPy or JAX arrays.
 """
@@ -22,14 +22,14 @@ POLYTOPES = {
     "square antiprism": 3 / 8,
     "not learned": 0.0,
 }
-"""D_i of k unit vectors that form a tight frame of d dimensions: d / k (section 6.1)."""
+"""D_i of k unit vectors that form a tight frame of d dimensions: d / k (paper, "Uniform Superposition")."""
 
 TRIPLE_POINT = (1.0, 4 / 7)
-"""(r, p) at which the three losses of `phase_losses` are equal (section 5.1)."""
+"""(r, p) at which the three losses of `phase_losses` are equal (paper, "Superposition as a Phase Change")."""
 
 
 def moments(p: Real) -> tuple[Any, Any]:
-    """Mean p / 2 and variance p / 3 - p^2 / 4 of a feature of density p in [0, 1], of any shape (section 1.2)."""
+    """Mean p / 2 and variance p / 3 - p^2 / 4 of a feature of density p in [0, 1], of any shape."""
     return p / 2, p / 3 - p**2 / 4
 
 
@@ -62,7 +62,7 @@ def linear_optimum(importance: Float[np.ndarray, " n"], p: Real, m: int) -> Any:
     """The lowest loss of a linear model: (p / 3 - p^2 / 4) times the sum of the n - m smallest importances.
 
     By Eckart-Young on diag(I)^(1/2) (1 - W^T W): the m most important features are kept, the others answered by their
-    mean (section 3.2). At p = 1 it is the optimum of the ReLU model too.
+    mean. At p = 1 it is the optimum of the ReLU model too.
 
     Args:
         importance: I_i >= 0, in any order.
@@ -73,12 +73,12 @@ def linear_optimum(importance: Float[np.ndarray, " n"], p: Real, m: int) -> Any:
 
 
 def dropped_loss(p: Real, importance: Real) -> Any:
-    """What a feature costs that the model ignores, its bias at the mean: I (p / 3 - p^2 / 4) (section 4.1)."""
+    """What a feature costs that the model ignores, its bias at the mean: I (p / 3 - p^2 / 4)."""
     return importance * moments(p)[1]
 
 
 def antipodal_loss(p: Real, importance: Real, other: Real) -> Any:
-    """What two features cost in one ReLU dimension, W_j = -W_i of norm 1 and b = 0: (I_i + I_j) p^2 / 6 (section 4.1).
+    """What two features cost in one ReLU dimension, W_j = -W_i of norm 1 and b = 0: (I_i + I_j) p^2 / 6.
 
     Only examples with both active err, by min(x_i, x_j) each, and E min^2 = 1 / 6.
     """
@@ -97,7 +97,7 @@ def phase_losses(p: Real, r: Real) -> dict[str, Any]:
         r: importance of the extra feature relative to the first, > 0.
 
     Returns:
-        Each loss, by name, in the order of the phases 0, 1, 2 (section 5.1; the weights are fixed, the bias optimal).
+        Each loss, by name, in the order of the phases 0, 1, 2 (the weights are fixed, the bias optimal).
     """
     return {
         "ignored": dropped_loss(p, r),
@@ -107,7 +107,7 @@ def phase_losses(p: Real, r: Real) -> dict[str, Any]:
 
 
 def phase_boundary(r: Real) -> Any:
-    """The density below which the antipodal pair is the best of `phase_losses` (section 5.1).
+    """The density below which the antipodal pair is the best of `phase_losses`.
 
         p* = 4 r / (2 + 5 r) for r <= 1,    4 / (5 + 2 r) for r >= 1:    the same at r and 1 / r, 4 / 7 at r = 1
 

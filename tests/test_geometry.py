@@ -54,7 +54,7 @@ def test_superposition_of_known_shapes():
 
 
 def test_a_tegum_product_keeps_the_fractions_of_its_factors():
-    # The triangular bipyramid is a triangle and a digon (section 6.2): 3 x 2/3 + 2 x 1/2 = 3 dimensions.
+    # The triangular bipyramid is a triangle and a digon: 3 x 2/3 + 2 x 1/2 = 3 dimensions.
     W = np.zeros((3, 5))
     W[:2, :3], W[2:, 3:] = POLYTOPES["triangle"][0], POLYTOPES["digon"][0]
     expected = [2 / 3, 2 / 3, 2 / 3, 1 / 2, 1 / 2]
