@@ -4,6 +4,7 @@
 PYTHON ?= python3
 CONSTRAINTS ?= $(if $(filter true,$(CI)),constraints.txt)
 ARGS ?=
+SIDE_BY_SIDE := --numprocesses=auto --dist=loadscope
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -20,10 +21,10 @@ run: $(VENV)/installed ## train the paper's basic result: figure and arrays in o
 	$(PY) -m superpose.run sparsity=sweep $(ARGS)
 
 test: $(VENV)/test ## run the tests
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-all: $(VENV)/test ## run the tests, those that take minutes too
-	$(PY) -m pytest --slow $(ARGS)
+	$(PY) -m pytest $(SIDE_BY_SIDE) --slow $(ARGS)
 
 check: $(VENV)/check ## lint, formatting, types, and which room may import which
 	$(PY) -m ruff check .

@@ -16,10 +16,14 @@ matplotlib.use("Agg")
 
 
 def pytest_configure(config: pytest.Config):
-    """A program that two tests compile, or a test and a process that it starts, is compiled once."""
-    cache = tempfile.mkdtemp(prefix="superpose-compiled-")
-    config.add_cleanup(lambda: shutil.rmtree(cache, ignore_errors=True))
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = cache
+    """A program that two tests compile, or a test and a process that it starts, is compiled once.
+
+    Processes that run tests side by side inherit the folder of the one that started them.
+    """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="superpose-compiled-")
+        config.add_cleanup(lambda: shutil.rmtree(cache, ignore_errors=True))
+    cache = os.environ["JAX_COMPILATION_CACHE_DIR"]
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
