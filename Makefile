@@ -24,7 +24,7 @@ test: $(VENV)/test ## run the tests
 	$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-all: $(VENV)/test ## run the tests, those that take minutes too
-	$(PY) -m pytest $(SIDE_BY_SIDE) --slow $(ARGS)
+	$(PY) -m pytest $(SIDE_BY_SIDE) -m "" $(ARGS)
 
 check: $(VENV)/check ## lint, formatting, types, and which room may import which
 	$(PY) -m ruff check .

@@ -29,17 +29,6 @@ def pytest_configure(config: pytest.Config):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
-def pytest_addoption(parser: pytest.Parser):
-    parser.addoption("--slow", action="store_true", help="run the tests marked slow as well")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]):
-    if not config.getoption("--slow"):
-        for item in items:
-            if "slow" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="slow: run with --slow"))
-
-
 @pytest.fixture(autouse=True)
 def empty_folder(tmp_path, monkeypatch):
     """Each test starts in an empty folder: what a run writes to ./outputs ends there, and no stray file is found.

@@ -144,6 +144,6 @@ def test_a_file_is_short(name):
 
 @pytest.mark.parametrize("folder", ["superpose", "experiments", "benchmarks", "tests"])
 def test_annotations_are_checked(folder):
-    """`from __future__ import annotations` would turn the shape checks off."""
+    """Annotations kept as text, as `__future__` can have it, would turn the shape checks off."""
     for path in (ROOT / folder).rglob("*.py"):
         assert "__future__.annotations" not in imported(path), path
