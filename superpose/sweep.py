@@ -10,6 +10,7 @@ wave; every wave has the same shape, so a program is traced once. A model's numb
 
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -78,11 +79,15 @@ def mapped(function: Callable, size: int, in_axes: tuple[int | None, ...]) -> Ca
     return single
 
 
-def waves(rows: Rows, tile: Tile, devices: int) -> np.ndarray:
-    """Indices into `rows`, (wave, device, lane, cell); the last wave is filled up with its last tile."""
-    index = tiles(rows, tile)
-    short = -len(index) % devices
-    return np.concatenate([index, np.repeat(index[-1:], short, 0)]).reshape(-1, devices, tile.seeds, tile.cells)
+def waves(blocks: Sequence[Rows], tile: Tile, devices: int) -> list[list[tuple[int, np.ndarray]]]:
+    """The tiles of all blocks in turn, as many to a wave as there are devices: (place of the block, its rows' indices).
+
+    A wave may hold tiles of two blocks, so that no device waits at a block's end; the last is filled up with its last
+    tile.
+    """
+    every = [(k, index) for k, rows in enumerate(blocks) for index in tiles(rows, tile)]
+    every += every[-1:] * (-len(every) % devices)
+    return [every[k : k + devices] for k in range(0, len(every), devices)]
 
 
 def finished(arrays: PyTree[Array]) -> PyTree[np.ndarray]:
@@ -121,39 +126,48 @@ def sweep(
     """
     run, sharding = tile_runner(program, tile, devices, seeding)
     compiled: Any = None
-    queue = [(k, index) for k, rows in enumerate(blocks) for index in waves(rows, tile, len(devices))]
-    running: list[tuple[int, np.ndarray, Any]] = []
-    results: dict[str, np.ndarray] = {}
-    for place in range(len(queue) + 1):
-        if place < len(queue):
-            k, index = queue[place]
-            inputs = jax.device_put(wave_inputs(blocks[k], index, states and states(k)), sharding)
+    queue = waves(blocks, tile, len(devices))
+    left = Counter(k for wave in queue for k, _ in wave)
+    running: list[tuple[list[tuple[int, np.ndarray]], Any]] = []
+    results: dict[int, dict[str, np.ndarray]] = {}
+    for wave in [*queue, None]:
+        if wave is not None:
+            inputs = jax.device_put(wave_inputs(blocks, wave, states), sharding)
             if compiled is None:
                 begun = time.perf_counter()
                 with jax.default_matmul_precision("highest"):
                     compiled = jax.jit(run).lower(*inputs).compile()
                 on_compile(time.perf_counter() - begun)
-            running.append((k, index, compiled(*inputs)))
-        if len(running) == 2 or (running and place == len(queue)):
-            k, index, arrays = running.pop(0)
-            results = collect(results, len(blocks[k]), index, finished(arrays))
-            on_models(len(np.unique(index)))
-            if place == len(queue) or queue[place][0] != k:
-                yield k, results
-                results = {}
+            running.append((wave, compiled(*inputs)))
+        if len(running) == 2 or (running and wave is None):
+            done, arrays = running.pop(0)
+            arrays = finished(arrays)
+            for device, (k, index) in enumerate(done):
+                own = {name: array[device] for name, array in arrays.items()}
+                collect(results.setdefault(k, {}), len(blocks[k]), index, own)
+                left[k] -= 1
+            on_models(len({(k, row) for k, index in done for row in index.ravel().tolist()}))
+            for k in [k for k in results if not left[k]]:
+                yield k, results.pop(k)
 
 
-def wave_inputs(rows: Rows, index: np.ndarray, state: PyTree[np.ndarray] | None) -> tuple:
+def wave_inputs(
+    blocks: Sequence[Rows],
+    wave: Sequence[tuple[int, np.ndarray]],
+    states: Callable[[int], PyTree[np.ndarray]] | None,
+) -> tuple:
     """The coordinates, states and seeds of a wave, each (device, lane, cell, ...); a lane has one seed."""
+    each = [tile_inputs(blocks[k], index, states(k) if states else None) for k, index in wave]
+    return jax.tree.map(lambda *arrays: np.stack(arrays), *each)
+
+
+def tile_inputs(rows: Rows, index: np.ndarray, state: PyTree[np.ndarray] | None) -> tuple:
     coordinates = {axis: values[index] for axis, values in rows.traced().items()}
-    return coordinates, jax.tree.map(lambda a: a[index], state), rows.seeds[index[..., 0]].astype(np.uint32)
+    return coordinates, jax.tree.map(lambda a: a[index], state), rows.seeds[index[:, 0]].astype(np.uint32)
 
 
-def collect(
-    results: dict[str, np.ndarray], rows: int, index: np.ndarray, arrays: dict[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """The block's arrays with those of one more wave put in their rows."""
+def collect(results: dict[str, np.ndarray], rows: int, index: np.ndarray, arrays: dict[str, np.ndarray]) -> None:
+    """Put the arrays of one more tile, (lane, cell, ...), in their rows of the block's."""
     for name, array in arrays.items():
         own = array.reshape(-1, *array.shape[index.ndim :])
         results.setdefault(name, np.empty((rows, *own.shape[1:]), own.dtype))[index.ravel()] = own
-    return results

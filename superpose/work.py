@@ -34,7 +34,7 @@ def train(run: Run, table: Store, job: Job, devices: list[jax.Device], guard: Gu
         program = states.program() if states else job.variant.program
         how: dict[str, Any] = {"tile": job.schema.tile, "devices": devices, "seeding": job.variant.seeding}
         if states:
-            how["states"] = lru_cache(maxsize=1)(lambda k, blocks=blocks, states=states: states.states(blocks[k]))
+            how["states"] = lru_cache(maxsize=2)(lambda k, blocks=blocks, states=states: states.states(blocks[k]))
         bar.start(job, sum(map(len, blocks)), states.steps if states else 0)
         for place, arrays in sweep(program, blocks, **how, on_compile=bar.compiled_in, on_models=bar.advance):
             arrays = states.completed(blocks[place], arrays) if states else arrays

@@ -157,7 +157,7 @@ def test_the_cells_of_a_lane_share_their_draws():
     """No random bits, which are uint32, have the dimension of the lane's 7 cells; the float32 weights have it."""
     rows, tile = grid(np.linspace(0, 0.9, 7).tolist(), [0.8], [0]).rows(), Tile(1, 7)
     run, _ = tile_runner(partial(only_weights, program()), tile, jax.devices()[:1], Seeding())
-    inputs = wave_inputs(rows, waves(rows, tile, 1)[0], None)
+    inputs = wave_inputs([rows], waves([rows], tile, 1)[0], None)
     shapes = re.findall(r"([a-z]+\d+)\[([\d,]+)\]", str(jax.make_jaxpr(run)(*inputs)))
     with_cells = {kind for kind, shape in shapes if "7" in shape.split(",")}
     assert "f32" in with_cells and "u32" not in with_cells
@@ -198,3 +198,10 @@ def test_blocks_of_rows_from_several_grids():
     rows = concatenate([GRID.rows(), grid([0.1], [0.1], [0]).rows()])
     ((_, found),) = sweep(probe, [rows], tile=Tile(1, 3), devices=jax.devices()[:1])
     np.testing.assert_array_equal(found["importance"], rows.traced()["importance"])
+
+
+def test_blocks_of_one_tile_keep_every_device_busy():
+    """Three blocks of one tile on two devices are two waves, the second filled up with the last tile."""
+    blocks = [grid([0.5, 0.9], [0.8], [seed]).rows() for seed in range(3)]
+    found = waves(blocks, Tile(1, 2), 2)
+    assert [[k for k, _ in wave] for wave in found] == [[0, 1], [2, 2]]
