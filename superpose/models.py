@@ -1,14 +1,16 @@
 """The paper's models, each written as its equation. Examples are columns of x, (n, batch).
 
-    linear        x' = W^T W x + b
-    relu_output   x' = ReLU(W^T W x + b)
+    Linear              x' = W^T W x + b
+    ReLUOutput          x' = ReLU(W^T W x + b)
+    ElementwiseOutput   x' = f(W^T W x + b), or without b, for any f that acts entry by entry
 
 W is (m, n): column W_i is the direction of feature i in the m hidden dimensions. `dims` names the arrays that are
 trained and stored, and their dimensions; other float fields of a model are constants, which a sweep may vary.
 """
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from operator import attrgetter
 from typing import Any, ClassVar
 
@@ -16,6 +18,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from superpose.leaves import Scalar, scalar
 
 Dims = dict[str, tuple[str, ...]]
 
@@ -42,40 +46,142 @@ class AbstractToyModel(eqx.Module):
         return self.decode(self.encode(x))
 
 
-class Linear(AbstractToyModel):
+Activation = Callable[[Float[Array, "..."]], Float[Array, "..."]]
+
+
+def identity(a: Float[Array, "..."]) -> Float[Array, "..."]:
+    return a
+
+
+ACTIVATIONS: Mapping[str, Activation] = {
+    "relu": jax.nn.relu,
+    "gelu": partial(jax.nn.gelu, approximate=False),
+    "tanh": jnp.tanh,
+    "sigmoid": jax.nn.sigmoid,
+    "softplus": jax.nn.softplus,
+    "identity": identity,
+}
+
+
+class AbstractTiedModel(AbstractToyModel):
+    """h = W x, x' = f(W^T h + b): one matrix, used twice, and an activation f that acts entry by entry.
+
+    The expected loss of such a model can be computed exactly (`superpose.exact`). `slope` says how f goes on below 0,
+    where it consists of two lines, f(a) = a for a > 0 and slope * a for a < 0; None says that f is none of these.
+    """
+
+    W: eqx.AbstractVar[Float[Array, "m n"]]
+    b: eqx.AbstractVar[Float[Array, " n"]]
+    activation: eqx.AbstractVar[Activation]
+    slope: eqx.AbstractVar[Any]
+
+    def encode(self, x: Float[Array, "n batch"]) -> Float[Array, "m batch"]:
+        return self.W @ x
+
+    def decode(self, h: Float[Array, "m batch"]) -> Float[Array, "n batch"]:
+        return self.activation(self.W.T @ h + self.b[:, None])
+
+
+class Linear(AbstractTiedModel):
     """The linear model: h = W x, x' = W^T h + b (paper, "Experiment Setup")."""
 
     W: Float[Array, "m n"]
     b: Float[Array, " n"]
     dims: ClassVar[Dims] = {"W": ("hidden", "feature"), "b": ("feature",)}
     basis_privileged: ClassVar[bool] = False
+    activation: ClassVar[Activation] = staticmethod(identity)
+    slope: ClassVar[float] = 1.0
 
     def __init__(self, n: int, m: int):
         self.W, self.b = jnp.zeros((m, n)), jnp.zeros(n)
 
-    def encode(self, x: Float[Array, "n batch"]) -> Float[Array, "m batch"]:
-        return self.W @ x
 
-    def decode(self, h: Float[Array, "m batch"]) -> Float[Array, "n batch"]:
-        return self.W.T @ h + self.b[:, None]
-
-
-class ReLUOutput(AbstractToyModel):
+class ReLUOutput(AbstractTiedModel):
     """The ReLU output model: h = W x, x' = ReLU(W^T h + b) (paper, "Experiment Setup")."""
 
     W: Float[Array, "m n"]
     b: Float[Array, " n"]
     dims: ClassVar[Dims] = {"W": ("hidden", "feature"), "b": ("feature",)}
     basis_privileged: ClassVar[bool] = False
+    activation: ClassVar[Activation] = staticmethod(jax.nn.relu)
+    slope: ClassVar[float] = 0.0
 
     def __init__(self, n: int, m: int):
         self.W, self.b = jnp.zeros((m, n)), jnp.zeros(n)
 
-    def encode(self, x: Float[Array, "n batch"]) -> Float[Array, "m batch"]:
-        return self.W @ x
 
-    def decode(self, h: Float[Array, "m batch"]) -> Float[Array, "n batch"]:
-        return jax.nn.relu(self.W.T @ h + self.b[:, None])
+class LeakyReLUOutput(AbstractTiedModel):
+    """h = W x, x' = LeakyReLU(W^T h + b): a for a > 0, slope * a for a < 0. A sweep may vary the slope."""
+
+    W: Float[Array, "m n"]
+    b: Float[Array, " n"]
+    slope: Scalar = eqx.field(converter=scalar)
+    dims: ClassVar[Dims] = {"W": ("hidden", "feature"), "b": ("feature",)}
+    basis_privileged: ClassVar[bool] = False
+
+    def __init__(self, n: int, m: int, slope: Any):
+        self.W, self.b, self.slope = jnp.zeros((m, n)), jnp.zeros(n), slope
+
+    def activation(self, a: Float[Array, "..."]) -> Float[Array, "..."]:
+        return jnp.where(a > 0, a, self.slope * a)
+
+
+class ElementwiseOutput(AbstractTiedModel):
+    """h = W x, x' = f(W^T h + b).
+
+    Args:
+        activation: f by name (relu, gelu, tanh, sigmoid, softplus, identity), or a function of one's own that acts
+            entry by entry.
+    """
+
+    W: Float[Array, "m n"]
+    b: Float[Array, " n"]
+    activation: Activation = eqx.field(static=True)
+    dims: ClassVar[Dims] = {"W": ("hidden", "feature"), "b": ("feature",)}
+    basis_privileged: ClassVar[bool] = False
+
+    def __init__(self, n: int, m: int, activation: str | Activation):
+        self.W, self.b, self.activation = jnp.zeros((m, n)), jnp.zeros(n), activation_of(activation)
+
+    @property
+    def slope(self) -> float | None:
+        return slope_of(self.activation)
+
+
+class ElementwiseOutputWithoutBias(AbstractTiedModel):
+    """h = W x, x' = f(W^T h): as `ElementwiseOutput`, with b = 0, which is not trained."""
+
+    W: Float[Array, "m n"]
+    activation: Activation = eqx.field(static=True)
+    dims: ClassVar[Dims] = {"W": ("hidden", "feature")}
+    basis_privileged: ClassVar[bool] = False
+
+    def __init__(self, n: int, m: int, activation: str | Activation):
+        self.W, self.activation = jnp.zeros((m, n)), activation_of(activation)
+
+    @property
+    def b(self) -> Float[Array, " n"]:
+        return jnp.zeros(self.W.shape[1], self.W.dtype)
+
+    @property
+    def slope(self) -> float | None:
+        return slope_of(self.activation)
+
+
+def activation_of(given: str | Activation) -> Activation:
+    """The function of that name, or the function itself.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if isinstance(given, str) and given not in ACTIVATIONS:
+        raise ValueError(f"`model.activation` is one of {', '.join(ACTIVATIONS)}, or a function, got {given!r}.")
+    return ACTIVATIONS[given] if isinstance(given, str) else given
+
+
+def slope_of(activation: Activation) -> float | None:
+    """`AbstractTiedModel.slope` of a function that is known."""
+    return {ACTIVATIONS["relu"]: 0.0, ACTIVATIONS["identity"]: 1.0}.get(activation)
 
 
 def trained(model: AbstractToyModel) -> Callable[[Any], list[Array]]:

@@ -32,7 +32,7 @@ ROOMS = {
     "teaching": "",
     # one model, and how it is trained
     "weighting": "leaves",
-    "models": "",
+    "models": "leaves",
     "features": "draws leaves",
     "task": "features models",
     "objective": "draws features models task theory",
