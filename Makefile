@@ -36,8 +36,9 @@ format: $(VENV)/check ## format the code and sort its imports
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: $(VENV)/installed ## models trained per second beside two other programs; plot in outputs/bench
+bench: $(VENV)/installed ## models trained per second beside other programs, and the phase diagrams; in outputs/bench
 	$(PY) benchmarks/compare.py $(ARGS)
+	$(PY) benchmarks/phase_maps.py
 
 figures: $(VENV)/installed ## train what the figures in docs/ show, and draw them
 	$(PY) -m superpose.run experiment=basic_results sparsity=sweep

@@ -13,7 +13,7 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
-from superpose import config, store
+from superpose import config, mapping, store
 from superpose.arguments import InputError
 from superpose.config import Compute, Run
 from superpose.console import Bar, duration, log, logged, results, show_claims, show_plan
@@ -79,6 +79,7 @@ def run_sweep(overrides: Sequence[str] = (), *, console: Console | None = None) 
 
 def execute(run: Run, console: Console) -> None:
     """Plan, train what is missing, measure, draw and judge."""
+    run, maps = mapping.prepare(run)
     devices = devices_of(run.compute)
     table, earlier = open_store(run)
     if not run.plan:
@@ -86,7 +87,8 @@ def execute(run: Run, console: Console) -> None:
         for damaged in (table, earlier) if run.repair else ():
             repair(damaged, console)
     jobs = plan(run, table, earlier, devices)
-    show_plan(console, run, jobs, devices)
+    mapping.check_size(jobs, maps)
+    show_plan(console, run, jobs, devices, [f"{label}: {each.told()}" for label, each in maps.items()])
     warn(table, console, note(devices))
     if run.plan:
         return
@@ -98,8 +100,11 @@ def execute(run: Run, console: Console) -> None:
         with table.lock_shard(run.compute.shard, run.compute.shards):
             bar = Bar(console)
             with bar.progress:
-                for job in jobs:
-                    train(run, table, job, devices, guard, bar)
+                for k, job in enumerate(jobs):
+                    if job.label in maps:
+                        jobs[k] = mapping.refine(run, table, job, maps[job.label], devices, guard, bar)
+                    else:
+                        train(run, table, job, devices, guard, bar)
             left = sum(len(table.missing(job.label, job.rows)) for job in jobs)
             for job in jobs:
                 measure(run, table, job, guard, everything=not left)

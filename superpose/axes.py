@@ -1,8 +1,8 @@
 """From what was composed for each axis to the grid: which numbers, and which number of the program each axis sets.
 
 `sparsity` sets the features' density, `importance` the one float of the weighting, `learning_rate` and `weight_decay`
-the optimiser's; an axis of `axes` sets its `target`. An axis that nothing consumes is dropped when it has one point,
-and is an error when it has several. Every check of a level is made here, on the host.
+the optimiser's; an axis of `axes` sets its `target`. An axis that nothing consumes, or whose number a path sets, is
+dropped when it has one point, and is an error when it has several. Every check of a level is made here, on the host.
 """
 
 import difflib
@@ -12,15 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from superpose import geometry, leaves
+from superpose import following, geometry, leaves
 from superpose.features import SMALLEST_DENSITY, IndependentFeatures
+from superpose.following import Path
 from superpose.grid import LARGEST_SEED, Axis, Grid
 from superpose.program import ATTRIBUTES, Program
 
-COMPONENTS = ("features", "weighting", "model", "target", "objective", "optimizer")
+COMPONENTS = ("features", "weighting", "model", "target", "objective", "optimizer", "path")
 NAMED = ("sparsity", "importance", "learning_rate", "weight_decay")
 MOST_SEEDS = 10_000_000
-TAKEN = ("model", "step", "snapshot", "snapshot_step", *ATTRIBUTES, *geometry.VARIABLES)
+TAKEN = (
+    "model",
+    "step",
+    "snapshot",
+    "snapshot_step",
+    following.DIM,
+    following.POINTS,
+    *ATTRIBUTES,
+    *geometry.VARIABLES,
+)
 
 
 def numbers(axis: str, given: Any) -> list[float]:
@@ -107,7 +117,7 @@ def _trained(program: Program, path: str) -> bool:
 
 
 def checked_target(axis: str, target: str, program: Program) -> str:
-    """`target`, if an axis may set it.
+    """`target`, if an axis, or the path, may set it.
 
     Raises:
         ValueError: it names no scalar float; the message names those that are.
@@ -120,7 +130,7 @@ def checked_target(axis: str, target: str, program: Program) -> str:
     near = difflib.get_close_matches(target, allowed, 1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise ValueError(
-        f"The axis `{axis}` has the target {target!r}, which is no single float of this program.{hint} These are:\n  "
+        f"{axis} has the target {target!r}, which is no single float of this program.{hint} These are:\n  "
         + "\n  ".join(allowed)
     )
 
@@ -141,10 +151,10 @@ def build(
     """
     axes: list[Axis] = []
     for name in NAMED:
-        path = consumer(name, program)
+        path = free(consumer(name, program), program)
         points = levels(name, named[name], own.get(path) if path else None)
         if path is None and points is not None and len(points) != 1:
-            raise ValueError(f"Nothing in this program consumes `{name}` ({len(points)} points). {_why(name)}")
+            raise ValueError(f"Nothing in this program consumes `{name}` ({len(points)} points). {_why(name, program)}")
         if path is not None and points is not None:
             axes.append(Axis(name, tuple(points), path))
     for name, node in opened.items():
@@ -152,7 +162,14 @@ def build(
     return checked(Grid(tuple(axes), seeds(named["seed"])), program)
 
 
-def _why(axis: str) -> str:
+def free(path: str | None, program: Program) -> str | None:
+    """The path of a number, unless it is the one along which models are followed."""
+    return None if program.path is not None and program.path.target == path else path
+
+
+def _why(axis: str, program: Program) -> str:
+    if consumer(axis, program) is not None:
+        return "The path sets its number. Leave one of them out."
     return {
         "importance": "Choose a weighting that takes it: weighting=geometric or weighting=last_feature.",
         "weight_decay": "Choose an optimiser that takes it: optimizer=adamw.",
@@ -169,16 +186,40 @@ def open_axis(name: str, node: Mapping[str, Any], program: Program) -> Axis:
         )
     if not name.isidentifier() or name in (*NAMED, "seed", "density"):
         raise ValueError(f"An axis of one's own needs a name of its own, a Python name, got {name!r}.")
-    return Axis(name, tuple(numbers(name, node["points"])), checked_target(name, str(node["target"]), program))
+    return Axis(
+        name, tuple(numbers(name, node["points"])), checked_target(f"The axis `{name}`", str(node["target"]), program)
+    )
+
+
+def path_of(node: Mapping[str, Any] | None) -> Path | None:
+    """The path of a `path` node: null, or target and points, and where wanted start and nudge; typed points beat the
+    preset of an experiment.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if node is None:
+        return None
+    given = {key: value for key, value in node.items() if value is not None}
+    points = given.pop("points", given.pop("preset", None))
+    if points is None or not {"target"} <= set(given) <= {"target", "start", "nudge", "preset"}:
+        raise ValueError(
+            f"`path` is {{target: PATH, points: [...]}}, with start and nudge where wanted, got {dict(node)!r}. Type"
+            " path='{target: features.density, points: {log: [1.0,0.1,20]}}'"
+        )
+    more = {key: numbers(f"path.{key}", [given[key]])[0] for key in ("start", "nudge") if key in given}
+    return Path(str(given["target"]), tuple(numbers("path.points", points)), **more)
 
 
 def checked(grid: Grid, program: Program) -> Grid:
-    """The grid, if its axes have names of their own and its levels lie where they mean something.
+    """The grid, if its axes have names of their own and its levels lie where they mean something, and so do a path's.
 
     Raises:
         ValueError: a sparsity outside [0, 1), a negative rate, decay or importance, a feature's density outside
-            [1e-5, 1], a name that an array or a dimension of the results has.
+            [1e-5, 1], a name that an array or a dimension of the results has, a path along a number of an axis.
     """
+    if program.path is not None:
+        check_path(program.path, grid, program)
     taken = {*TAKEN, *program.model.dims, *(name for dims in program.model.dims.values() for name in dims)}
     for axis in grid.axes:
         if axis.name in taken:
@@ -188,8 +229,26 @@ def checked(grid: Grid, program: Program) -> Grid:
         for point in axis.points:
             check_level(axis.name, point)
     if isinstance(program.features, IndependentFeatures):
-        check_densities(grid, program.features)
+        check_densities(grid, program)
     return grid
+
+
+def check_path(path: Path, grid: Grid, program: Program) -> None:
+    """The target of a path, its points, and the axes of its own numbers."""
+    if checked_target("The path", path.target, program).startswith("path."):
+        raise ValueError(f"A path has no target in itself, got {path.target!r}. Name another, as features.density.")
+    for axis in grid.axes:
+        if axis.target == path.target:
+            raise ValueError(f"`{axis.name}` and the path both set {path.target}. Leave one out.")
+        if axis.target == "path.start" and not set(axis.points) <= {0.0, 1.0}:
+            raise ValueError(
+                f"`{axis.name}` starts a path at its first point, 0, or at its last, 1, got {list(axis.points)}."
+            )
+        if axis.target == "path.nudge" and min(axis.points) < 0:
+            raise ValueError(f"`{axis.name}` must be at least 0, got {min(axis.points):g}.")
+    known = [axis for axis in NAMED if axis != "sparsity" and consumer(axis, program) == path.target]
+    for name in known:
+        check_level(name, min(path.points))
 
 
 def check_level(axis: str, point: float) -> None:
@@ -203,9 +262,11 @@ def check_level(axis: str, point: float) -> None:
         raise ValueError(f"`{axis}` must be at least 0, got {point:g}.")
 
 
-def check_densities(grid: Grid, features: IndependentFeatures) -> None:
-    """p_i = density * relative_density_i at the corners of the grid, where a product has its extremes."""
-    ends: dict[str, list[float]] = {}
+def check_densities(grid: Grid, program: Program) -> None:
+    """p_i = density * relative_density_i at the corners of the grid and the path, where a product has its extremes."""
+    features, path = program.features, program.path
+    assert isinstance(features, IndependentFeatures)
+    ends: dict[str, list[float]] = {} if path is None else {path.target: [min(path.points), max(path.points)]}
     for axis in grid.axes:
         points = [1.0 - point for point in axis.points] if axis.name == "sparsity" else axis.points
         ends[axis.target] = [min(points), max(points)]

@@ -14,6 +14,7 @@ from superpose.initial import AbstractInit
 from superpose.models import AbstractToyModel
 from superpose.objective import AbstractObjective
 from superpose.optimizers import AbstractOptimizer, AbstractSchedule
+from superpose.polishing import AbstractPolish
 from superpose.weighting import AbstractWeighting
 
 KINDS: dict[str, Any] = {
@@ -25,6 +26,7 @@ KINDS: dict[str, Any] = {
     "optimizer": AbstractOptimizer,
     "schedule": AbstractSchedule,
     "init": AbstractInit,
+    "polish": AbstractPolish,
 }
 COMPONENTS = tuple(KINDS)
 SMALLEST = {

@@ -28,7 +28,7 @@ from superpose.searching import look_for
 from superpose.sweep import Seeding
 from superpose.teaching import teach
 
-NOT_OF_THE_PROGRAM = ("output", "name", "plan", "repair", "swept", "hydra", "compute", *AXES)
+NOT_OF_THE_PROGRAM = ("output", "name", "plan", "repair", "refine", "swept", "hydra", "compute", *AXES)
 OF_THE_KEYS = ("seed.init", "seed.data", "seed.root")
 
 
@@ -46,6 +46,7 @@ class Compute:
 class Recorded:
     steps: Any = dataclasses.field(default_factory=list)
     state: bool = False
+    curve: bool = True
 
 
 @dataclasses.dataclass
@@ -56,6 +57,7 @@ class Schema:
     scale: dict[str, Any] = dataclasses.field(default_factory=dict)
     variants: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     axes: dict[str, Any] = dataclasses.field(default_factory=dict)
+    path: dict[str, Any] | None = None
     swept: list[str] = dataclasses.field(default_factory=list)
     record: Recorded = dataclasses.field(default_factory=Recorded)
     compute: Compute = dataclasses.field(default_factory=Compute)
@@ -67,6 +69,7 @@ class Schema:
     optimizer: Any = None
     schedule: Any = None
     init: Any = None
+    polish: Any = None
     sparsity: Any = None
     importance: Any = None
     learning_rate: Any = None
@@ -74,6 +77,7 @@ class Schema:
     seed: Any = None
     name: str | None = None
     output: str = "outputs"
+    refine: int | None = None
     plan: bool = False
     repair: bool = False
 
@@ -99,6 +103,7 @@ class Run:
     compute: Compute
     settings: dict[str, Any]
     overrides: tuple[str, ...]
+    refine: int | None
     plan: bool
     repair: bool
 
@@ -136,7 +141,7 @@ def recorded(settings: Mapping[str, Any]) -> Record:
     for step in steps:
         if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= last:
             raise InputError(f"`record.steps` are integers from 0 to schedule.steps = {last}, got {step!r}.")
-    return Record(tuple(sorted(set(steps))), settings["record"]["state"])
+    return Record(tuple(sorted(set(steps))), settings["record"]["state"], settings["record"]["curve"])
 
 
 def seeding(settings: Mapping[str, Any]) -> Seeding:
@@ -156,7 +161,7 @@ def variant(overrides: Sequence[str]) -> Variant:
     check_numbers(settings)
     settings = fitted(settings, overrides)
     parts = {name: component(settings, name) for name in COMPONENTS}
-    program = Program(**parts, record=recorded(settings))
+    program = Program(**parts, record=recorded(settings), path=axes.path_of(settings["path"]))
     numbers = {f"{name}.{key}": value for name in COMPONENTS for key, value in settings[name].items()}
     own = {path: float(value) for path, value in numbers.items() if isinstance(value, float | int)}
     try:
@@ -178,9 +183,14 @@ def identity(settings: Mapping[str, Any], program: Program) -> dict[str, Any]:
             if key != "levels" and f"{name}.{key}" not in swept.values()
         }
         parts[name] = keys
-    parts["record"] = {"steps": list(program.record.snapshots), "state": program.record.state}
+    kept = program.record
+    parts["record"] = {"steps": list(kept.snapshots), "state": kept.state, "curve": kept.curve}
     parts["seed"] = {key: settings["seed"][key] for key in ("root", "init", "data")}
     parts["axes"] = swept
+    if program.path is not None:
+        own = {"start": float(program.path.start), "nudge": float(program.path.nudge)}
+        own = {key: value for key, value in own.items() if f"path.{key}" not in swept.values()}
+        parts["path"] = {"target": program.path.target, "points": list(program.path.points), **own}
     return parts | {"arithmetic": {"precision": "float32", "matmul": "highest", "prng": "threefry2x32"}}
 
 
@@ -219,7 +229,7 @@ def build(overrides: Sequence[str], *, start: Callable[[Compute], None]) -> Run:
         raise InputError(str(error)) from error
     folder = Path(settings["output"]).expanduser() / run_name(settings, overrides)
     compute = Compute(**settings["compute"])
-    flags = settings["plan"], settings["repair"]
+    flags = settings["refine"], settings["plan"], settings["repair"]
     return Run(found, experiment, variants, folder, compute, settings, tuple(overrides), *flags)
 
 

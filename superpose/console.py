@@ -1,7 +1,7 @@
 """What a run shows: the plan, a bar, the table of results, the claims, the paths. And the log, which keeps it."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -52,8 +52,8 @@ def logged(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def show_plan(console: Console, run: Run, jobs: list[Job], devices: list) -> None:
-    """How many models, programs and blocks; memory, time; where it goes and what is there."""
+def show_plan(console: Console, run: Run, jobs: list[Job], devices: list, more: Sequence[str] = ()) -> None:
+    """How many models, programs and blocks; memory, time; what `more` says; where it goes and what is there."""
     models, done = sum(len(job.rows) for job in jobs), sum(job.done for job in jobs)
     name, root = escape(run.found.name), escape(where(run.found.root))
     console.print(f"[bold]{name}[/] from {root}: {models:,} models, {done:,} of them done", soft_wrap=True)
@@ -66,7 +66,7 @@ def show_plan(console: Console, run: Run, jobs: list[Job], devices: list) -> Non
         axes = " x ".join([*several, f"{len(grid.seeds)} seed{'s' * (len(grid.seeds) > 1)}"])
         tile = f"{job.schema.tile.seeds} x {job.schema.tile.cells}"
         numbers = [f"{k:,}" for k in (len(job.rows), job.done, job.missing, job.blocks)]
-        table.add_row(escape(job.label), axes, *numbers, tile, f"{job.variant.program.schedule.steps:,}")
+        table.add_row(escape(job.label), axes, *numbers, tile, f"{job.variant.program.updates:,}")
     console.print(table)
     kind = f"{len(devices)} {devices[0].platform} device{'s' * (len(devices) > 1)} ({devices[0].device_kind})"
     programs = sum(job.missing > 0 for job in jobs)
@@ -75,6 +75,8 @@ def show_plan(console: Console, run: Run, jobs: list[Job], devices: list) -> Non
     console.print(f"on {kind}: {f'{cost}, time {time}' if programs else 'nothing to train'}", soft_wrap=True)
     if run.compute.shards > 1:
         console.print(f"this is shard {run.compute.shard} of {run.compute.shards}")
+    for told in more:
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
     if any(job.narrow for job in jobs) and not (run.folder / "models.zarr").exists():
         console.print(
             "A store keeps the tiles of its first run, and these are small: for many models, ask for levels or seeds at"
@@ -114,31 +116,42 @@ class TimeLeft(ProgressColumn):
 
 
 class Bar:
-    """The progress of a run: one line per variant; compile time apart."""
+    """The progress of a run: one line per variant, and per `level` of its map; compile time apart."""
 
     def __init__(self, console: Console, get_time: Callable[[], float] | None = None):
         name, note = TextColumn("{task.description}", markup=False), TextColumn("{task.fields[note]}", style="dim")
         columns = (name, BarColumn(bar_width=10), MofNCompleteColumn(), TextColumn("models"), Speed(), TimeLeft(), note)
         self.progress = Progress(*columns, console=console, get_time=get_time)
         self.task = None
+        self.level = 0
 
     def start(self, job: Job, models: int, first: int = 0) -> None:
         """A line for so many models, which train from step `first`."""
-        self.label, self.steps = job.label, job.variant.program.schedule.steps - first
-        self.task = self.progress.add_task(job.label, total=models, steps=self.steps, note="compiling")
+        self.label, self.steps = job.label, job.variant.program.updates - first
+        name = f"{job.label}, level {self.level}" if self.level else job.label
+        self.task = self.progress.add_task(name, total=models, steps=self.steps, note="compiling")
 
     def compiled_in(self, seconds: float) -> None:
         assert self.task is not None
-        self.progress.reset(self.task, steps=self.steps, note=f"compiled in {seconds:.1f} s")
-        log.info("%s: compiled in %.1f s", self.label, seconds)
+        self.progress.reset(self.task, steps=self.steps, note=f"compiled in {seconds:.1f} s" if seconds else "")
+        if seconds:
+            log.info("%s: compiled in %.1f s", self.label, seconds)
 
     def advance(self, models: int) -> None:
         assert self.task is not None
         self.progress.advance(self.task, models)
 
+    def say(self, told: str) -> None:
+        """A line above the progress."""
+        self.progress.console.print(told, markup=False, highlight=False, soft_wrap=True)
+        log.info("%s", told)
+
 
 def results(tree: xr.DataTree) -> list[Table]:
-    """A table per variant: each cell's best and median loss, and the median over seeds of what its models represent."""
+    """A table per variant: each cell's best and median loss, and the median over seeds of what its models represent.
+
+    The first cells of those that hold a trained model.
+    """
     return [_results(label, node.to_dataset()) for label, node in tree.children.items() if "loss" in node]
 
 
@@ -148,12 +161,16 @@ def _results(label: str, ds: xr.Dataset) -> Table:
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
     for name in (*axes, "best loss", "median loss", "represented", "superposed", "D*", "diverged"):
         table.add_column(name, justify="right")
-    trained = np.isfinite(ds["loss"]) | (~ds["finite"] & (ds["feature_importance"].notnull().any("feature")))
+    trained = ds["loss"].notnull() | (~ds["finite"] & (ds["feature_importance"].notnull().any("feature")))
     geometry = "represented" in ds
+    places = np.argwhere(trained.any("seed").transpose(*axes).values)
+    first = {axis: ("cell", places[:MOST_ROWS, k]) for k, axis in enumerate(axes)}
+    ds = ds.assign(trained=trained)
+    ds = ds.isel(first) if axes else ds.expand_dims("cell")
     shown = {
         "best loss": ds["loss"].min("seed"),
         "median loss": statistics.median(ds["loss"]),
-        "diverged": ds["finite"].where(trained, True).astype(bool).pipe(lambda finite: ~finite).sum("seed"),
+        "diverged": ds["finite"].where(ds["trained"], True).astype(bool).pipe(lambda finite: ~finite).sum("seed"),
     }
     if geometry:
         counted = ds["finite"]
@@ -161,19 +178,18 @@ def _results(label: str, ds: xr.Dataset) -> Table:
             name: statistics.median(ds[name].sum("feature").where(counted)) for name in ("represented", "superposed")
         }
         shown["D*"] = statistics.median(ds["dimensions_per_feature"])
-    cells = shown["best loss"].stack(cell=axes) if axes else shown["best loss"].expand_dims("cell")
-    for k in range(min(cells.sizes["cell"], MOST_ROWS)):
-        at = {axis: cells["cell"][axis].values[k] for axis in axes}
-        own = {name: float(array.sel(at)) for name, array in shown.items()}
+    for k in range(ds.sizes["cell"]):
+        own = {name: float(array[k]) for name, array in shown.items()}
         loss = [f"{own[name]:.4g}" for name in ("best loss", "median loss")]
         form = (
             [f"{own[name]:g}" for name in ("represented", "superposed")] + [f"{own['D*']:.3f}"]
             if geometry
             else ["", "", ""]
         )
-        table.add_row(*(f"{value:g}" for value in at.values()), *loss, *form, f"{own['diverged']:g}")
-    if cells.sizes["cell"] > MOST_ROWS:
-        table.caption = f"and {cells.sizes['cell'] - MOST_ROWS} more cells in arrays.zarr"
+        at = (f"{ds[axis].values[k]:g}" for axis in axes)
+        table.add_row(*at, *loss, *form, f"{own['diverged']:g}")
+    if len(places) > MOST_ROWS:
+        table.caption = f"and {len(places) - MOST_ROWS:,} more cells in arrays.zarr"
     return table
 
 

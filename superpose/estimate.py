@@ -5,6 +5,7 @@ hidden dimensions and a batch:
 
     (0.9 + 0.15 m) ns * n * batch
 
+where an exact objective counts as a batch of as many examples as take its time (`exact.examples`).
 They decide nothing but the size of a block and the time that a plan shows. On another machine the bar tells the truth
 after the first tiles.
 """
@@ -14,18 +15,29 @@ import os
 import jax
 import numpy as np
 
+from superpose import exact
 from superpose.arguments import InputError
+from superpose.objective import Exact
 from superpose.program import Program
 
 BLOCK_SECONDS = 15.0
 BLOCK_BYTES = 64e6
 TILE_EXAMPLE_BYTES = 80e3  # one model's batch at n = 20: 8 models of it are the best tile measured
 ACCELERATOR_TILE = 4_096
+SCALAR_TILE = 1_536  # models that go through a quadrature number by number
+
+
+def examples(program: Program) -> int:
+    """The examples that a step of one model goes through."""
+    objective = program.objective
+    if isinstance(objective, Exact):
+        return exact.examples(program.model, program.features.n, objective.method)
+    return getattr(objective, "batch", 1024)
 
 
 def example_bytes(program: Program) -> float:
     """Bytes of one model's batch x, (n, batch) in float32."""
-    return 4.0 * program.features.n * getattr(program.objective, "batch", 1024)
+    return 4.0 * program.features.n * examples(program)
 
 
 def hidden(program: Program) -> int:
@@ -57,7 +69,9 @@ def tile_budget(program: Program, platform: str, memory: float) -> int:
     Raises:
         InputError: not even one model fits.
     """
-    if platform == "cpu":
+    if platform == "cpu" and scalar(program):
+        likes = SCALAR_TILE
+    elif platform == "cpu":
         small = TILE_EXAMPLE_BYTES / example_bytes(program)
         likes = int(np.clip(round(8 * max(small, small**0.5)), 1, 32))
     else:
@@ -72,6 +86,12 @@ def tile_budget(program: Program, platform: str, memory: float) -> int:
     return min(likes, fits)
 
 
+def scalar(program: Program) -> bool:
+    """Whether a step goes through single numbers, not matrices: many models then make one vector."""
+    objective = program.objective
+    return isinstance(objective, Exact) and exact.entry_by_entry(program.model, program.features.n, objective.method)
+
+
 def tile_lanes(program: Program, platform: str, memory: float) -> int:
     """How many seeds a tile of several cells may hold.
 
@@ -83,7 +103,7 @@ def tile_lanes(program: Program, platform: str, memory: float) -> int:
 
 def block_rows(program: Program, tile_models: int, row_bytes: int, rows: int) -> int:
     """Rows of a block: whole tiles, about 15 s of work on a device and at most 64 MB, all blocks about equally full."""
-    seconds = step_seconds(program) * program.schedule.steps * tile_models
+    seconds = step_seconds(program) * program.updates * tile_models
     tiles = int(max(1, min(BLOCK_SECONDS / max(seconds, 1e-9), BLOCK_BYTES / max(row_bytes * tile_models, 1))))
     needed = -(-rows // tile_models)
     return tile_models * -(-needed // -(-needed // tiles))

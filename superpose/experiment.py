@@ -77,6 +77,10 @@ class Experiment:
         measure: (model, task, key) -> {name: array} of one model, computed for all.
         dims: the dimensions of each array of `measure`.
         version: raise it when `measure` changes.
+        phase: the phase of each cell, an int8 array (NaN has no place in it), which `refine=` follows. It is given a
+            variant's arrays, without what was recorded over the steps, and reduces `seed` (`statistics.best`); a cell
+            without a usable seed is -1. It must treat every cell alone and take any cell dimensions: the labelled
+            arrays have those of the axes, a level of a map has one, `cell`, with the axes' values along it.
     """
 
     figure: Callable[[xr.DataTree], Any]
@@ -84,6 +88,7 @@ class Experiment:
     measure: Callable[[AbstractToyModel, Task, PRNGKeyArray], dict[str, Array]] | None = None
     dims: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     version: str = "1"
+    phase: Callable[[xr.Dataset], xr.DataArray] | None = None
 
     def measures(self) -> tuple[Measure, ...]:
         """The geometry of W, and the experiment's own measure where it has one."""

@@ -3,13 +3,17 @@
     x_i = 0 with probability S_i, else x_i ~ U[0, 1];    p_i = 1 - S_i
 
 A distribution comes in two steps, so that a sweep draws once for all cells of a seed: `noise` makes the random numbers,
-which depend on no swept number, and calling the module turns them into features.
+which depend on no swept number, and calling the module turns them into features. A sparse distribution can also turn
+them into vectors that are not zero: where nearly all are zero, only the others tell a model anything new,
+
+    E f(x) = P(x = 0) f(0) + P(x != 0) E[f(x) | x != 0].
 """
 
 import abc
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
@@ -37,14 +41,42 @@ class AbstractFeatures(eqx.Module):
         """The feature vectors that these draws stand for, one example a column."""
 
 
-class IndependentFeatures(AbstractFeatures):
+class AbstractSparseFeatures(AbstractFeatures):
+    """A distribution that knows how often no feature is active, and can draw vectors with at least one that is."""
+
+    @property
+    @abc.abstractmethod
+    def log_zero_probability(self) -> Float[Array, ""]:
+        """log P(x = 0); -inf where a feature is always active. Both probabilities below come from it."""
+
+    @abc.abstractmethod
+    def nonzero(self, noise: PyTree[Array], first: Float[Array, " batch"]) -> Float[Array, "n batch"]:
+        """Feature vectors given that at least one feature is active.
+
+        Args:
+            noise: base draws of `noise`.
+            first: one more uniform draw in [0, 1) for each example, which decides its first active feature.
+        """
+
+    @property
+    def zero_probability(self) -> Float[Array, ""]:
+        """P(x = 0)."""
+        return jnp.exp(self.log_zero_probability)
+
+    @property
+    def active_probability(self) -> Float[Array, ""]:
+        """P(x != 0), without the cancellation of 1 - P(x = 0)."""
+        return -jnp.expm1(self.log_zero_probability)
+
+
+class IndependentFeatures(AbstractSparseFeatures):
     """Independent sparse features: x_i ~ U[0, 1] with probability p_i, else 0.
 
         x_i = u_i / p_i if u_i < p_i else 0,    u_i ~ U[0, 1),    p_i = density * relative_density_i
 
     One draw serves both choices: given u < p, u / p is uniform again. A draw is a multiple of 2^-23, so the probability
     of being active is ceil(p 2^23) / 2^23: exact at p = 1, off by less than 1.2e-7 in all, which is 1.2% of p at
-    p = 1e-5 (where x_i takes some 84 values); smaller densities are refused.
+    p = 1e-5 (where x_i takes some 84 values). Sweeps refuse smaller densities, and 0, at which every vector is zero.
 
     Args:
         n: number of features.
@@ -80,3 +112,33 @@ class IndependentFeatures(AbstractFeatures):
     def __call__(self, noise: Float[Array, "n batch"]) -> Float[Array, "n batch"]:
         p = self.densities[:, None]
         return jnp.where(noise < p, noise * (1 / p), 0.0)
+
+    @property
+    def log_zero_probability(self) -> Float[Array, ""]:
+        """sum_i log(1 - p_i)."""
+        return jnp.sum(self._log_inactive)
+
+    def nonzero(self, noise: Float[Array, "n batch"], first: Float[Array, " batch"]) -> Float[Array, "n batch"]:
+        """Feature vectors given that at least one feature is active.
+
+        The index F of the first active feature has the law
+
+            P(F <= i) = c_i = (1 - prod_{k <= i} (1 - p_k)) / (1 - prod_k (1 - p_k)).
+
+        So x_i = 0 where first >= c_i (i < F), u_i where c_{i-1} <= first < c_i (i = F: active, whatever its draw), and
+        after that it is what it is without the condition. P(F = i) is off by less than 3e-7 up to n = 400.
+
+        Args:
+            noise: base draws of `noise`.
+            first: one more uniform draw in [0, 1) for each example.
+        """
+        law = jnp.expm1(jnp.cumsum(self._log_inactive))
+        # XLA adds up in blocks, so that the sums may fall by a rounding: the maximum makes F one index. The last is 1.
+        until = jax.lax.cummax(law / law[-1])
+        before = jnp.concatenate([jnp.zeros(1), until[:-1]])
+        return jnp.where(first < before[:, None], self(noise), jnp.where(first < until[:, None], noise, 0.0))
+
+    @property
+    def _log_inactive(self) -> Float[Array, " n"]:
+        """log(1 - p_i), where a product p_i that was rounded up to above 1 counts as 1."""
+        return jnp.log1p(-jnp.minimum(self.densities, 1.0))

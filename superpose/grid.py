@@ -128,7 +128,7 @@ class Tile:
         return self.seeds * self.cells
 
 
-def fit_tile(grid: Grid, budget: int, lanes: int = 1) -> Tile:
+def fit_tile(grid: Grid, budget: int, lanes: int = 1, most_cells: int | None = None) -> Tile:
     """The tile of at most `budget` models for a grid: cells of one seed, which share their draws, then more seeds.
 
     More cells than the budget are divided evenly: 20 cells at a budget of 8 give 3 lanes of 7. So are more seeds than
@@ -139,13 +139,14 @@ def fit_tile(grid: Grid, budget: int, lanes: int = 1) -> Tile:
         grid: what is to be trained.
         budget: the models of a tile.
         lanes: how many seeds a tile may hold (`estimate.tile_lanes`).
+        most_cells: how many cells a tile may hold, where the budget is not to be used up.
 
     Raises:
         ValueError: a budget below 1.
     """
     if budget < 1:
         raise ValueError(f"A tile holds at least 1 model, got {budget}.")
-    cells = _even(grid.cells, budget)
+    cells = _even(grid.cells, min(budget, most_cells or budget))
     most = budget if grid.cells == 1 and lanes == 1 else lanes
     return Tile(_even(len(grid.seeds), max(1, min(most, budget // cells))), cells)
 

@@ -100,6 +100,24 @@ def table(
     return xr.Dataset(data, coords)
 
 
+def cells(models: xr.Dataset, along: Sequence[str], seeds: int) -> xr.Dataset:
+    """The arrays of a table whose rows are all cells of one seed, then the same cells of the next: (cell, seed, *own).
+
+    The axes `along` become coordinates along `cell`; every other axis has one value there, a scalar coordinate.
+    """
+
+    def by_cell(array: xr.DataArray) -> xr.Variable:
+        values = array.values.reshape(seeds, -1, *array.shape[1:]).swapaxes(0, 1)
+        return xr.Variable(("cell", "seed", *array.dims[1:]), values, array.attrs)
+
+    coords = {"seed": by_cell(models["seed"])[0]}
+    for name, column in models.drop_vars("seed").coords.items():
+        own = by_cell(column)[:, 0] if column.dims == ("model",) else column.variable
+        coords[str(name)] = own if name in along or column.dims != ("model",) else own[0]
+    ds = xr.Dataset({name: by_cell(array) for name, array in models.items()}, coords, models.attrs)
+    return with_density(ds)
+
+
 def unstack(models: xr.Dataset, axes: Sequence[str]) -> xr.Dataset:
     """The labelled arrays of a table: dimensions (*axes, seed, *own), sorted; `density` is put beside `sparsity`."""
     sizes = {axis: len(np.unique(models[axis].values)) for axis in axes}
@@ -117,7 +135,11 @@ def unstack(models: xr.Dataset, axes: Sequence[str]) -> xr.Dataset:
         wide = wide.assign_coords({axis: models[axis].values[0]})
     for name in wide.coords:
         wide[name].attrs.update(attributes.get(name, {}))
-    if "sparsity" in wide.coords:
-        density = 1.0 - wide["sparsity"]
-        wide = wide.assign_coords(density=density.assign_attrs(AXIS_ATTRIBUTES["density"]))
-    return wide
+    return with_density(wide)
+
+
+def with_density(ds: xr.Dataset) -> xr.Dataset:
+    """The arrays with `density` beside `sparsity`, where that is one of their coordinates."""
+    if "sparsity" not in ds.coords:
+        return ds
+    return ds.assign_coords(density=(1.0 - ds["sparsity"]).assign_attrs(AXIS_ATTRIBUTES["density"]))

@@ -1,28 +1,22 @@
-"""How the expected loss L = E_x sum_i I_i (y_i - x'_i)^2 is estimated: for training, and to judge a trained model.
+"""What a training step minimises: an estimate of the expected loss L = E_x sum_i I_i (y_i - x'_i)^2.
 
-Training minimises an objective. `Sampled` takes the mean over a fresh batch. A trained model is judged by `evaluate`:
-the closed form where one exists, else one fixed sample of 2^17 vectors, the same for all models, with its standard
-error.
+`Sampled` takes the mean over a fresh batch, `Exact` the expectation itself.
 """
 
 import abc
 from collections.abc import Callable
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 
-from superpose import theory
-from superpose.draws import as_key, seed_key
-from superpose.features import IndependentFeatures
-from superpose.models import AbstractToyModel, Linear
-from superpose.task import Identity, Task
-
-EVALUATION_SEED = 220_910_652
-EVALUATION_VECTORS = 2**17
-EVALUATION_CHUNK = 4_096
+from superpose import exact
+from superpose.draws import as_key
+from superpose.exact import Method
+from superpose.features import AbstractFeatures
+from superpose.models import AbstractToyModel
+from superpose.task import Target, Task
 
 
 class AbstractObjective(eqx.Module):
@@ -53,24 +47,34 @@ class Sampled(AbstractObjective):
         return task.loss(model, task.features(noise))
 
 
-class Estimate(NamedTuple):
-    """A loss and its standard error, 0 where the loss is exact."""
+class Exact(AbstractObjective):
+    """The expected loss itself: without noise a model converges to rounding. Args are those of `exact.Method`."""
 
-    loss: Float[Array, ""]
-    standard_error: Float[Array, ""]
+    method: Method
+
+    def __init__(self, rule: str = "auto", nodes: int | None = None, terms: int = 512):
+        self.method = Method(rule, nodes, terms)
+
+    def noise(self, task: Task, *, key: PRNGKeyArray) -> PyTree[Array]:
+        return ()
+
+    def loss(self, model: AbstractToyModel, task: Task, noise: PyTree[Array]) -> Float[Array, ""]:
+        return exact.loss(model, task, self.method)
 
 
-def evaluate(model: AbstractToyModel, task: Task) -> Estimate:
-    """The expected loss of a trained model, summed over features.
+def check_exists(
+    objective: AbstractObjective, model: AbstractToyModel, features: AbstractFeatures, target: Target
+) -> None:
+    """Check that there is an exact loss where one is asked for.
 
-    It is exact for a linear model that is to give back independent features: for these classes, not for one's own that
-    are made from them and may compute anything.
+    Raises:
+        ValueError: there is none; it says why, and which objective to use.
     """
-    features = task.features
-    if type(model) is Linear and type(features) is IndependentFeatures and type(task.target) is Identity:
-        mean, variance = theory.moments(features.densities)
-        return Estimate(theory.linear_loss(model.W, model.b, task.importance, mean, variance), jnp.zeros(()))
-    return sample(model, task, EVALUATION_VECTORS, EVALUATION_CHUNK, key=seed_key(EVALUATION_SEED))
+    reason = exact.refusal(model, features, target, objective.method) if isinstance(objective, Exact) else None
+    if reason is not None:
+        other = exact.refusal(model, features, target, Method()) is None
+        instead = "Leave out objective.rule, or type objective.rule=auto." if other else "Type objective=sampled."
+        raise ValueError(f"There is no exact loss here: {reason}. {instead}")
 
 
 def over_draws(
@@ -91,17 +95,3 @@ def over_draws(
 
     following = jnp.roll(jax.random.key_data(keys), -1, axis=0)
     return jax.lax.scan(turn, draw(keys[0]), (following, items))[1]
-
-
-def sample(model: AbstractToyModel, task: Task, vectors: int, chunk: int, *, key: PRNGKeyArray) -> Estimate:
-    """Mean loss of `vectors` examples and its standard error, `chunk` at a time."""
-
-    def moments(noise: PyTree[Array], _: None) -> tuple[Array, Array]:
-        losses = task.losses(model, task.features(noise))
-        return jnp.mean(losses), jnp.sum((losses - jnp.mean(losses)) ** 2)
-
-    keys = jax.random.split(key, vectors // chunk)
-    means, squares = over_draws(lambda key: task.features.noise(chunk, key=key), keys, None, moments)
-    count, mean = means.size * chunk, jnp.mean(means)
-    variance = (jnp.sum(squares) + chunk * jnp.sum((means - mean) ** 2)) / (count - 1)
-    return Estimate(mean, jnp.sqrt(variance / count))

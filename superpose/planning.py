@@ -4,8 +4,8 @@ Nothing is written here. A store that exists has fixed its tile and blocks; for 
 """
 
 import dataclasses
-from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -22,6 +22,7 @@ from superpose.store import MODELS, Schema, Store
 
 COMPILE_SECONDS = 3.0
 RUNTIME_BYTES = 0.5e9
+MAP_TILES = 5  # a level of a map has about a fifth of the cells of its start, or more: it fills a tile of that size
 ROW_BYTES = 500  # of a row in the plan: its columns, its key
 
 
@@ -39,11 +40,15 @@ class Job:
     seconds: float
     bytes: float
     earlier: Earlier | None
+    compiled: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+    """What was compiled for the variant; a job made of this one with `dataclasses.replace` shares it."""
 
-    @cached_property
+    @property
     def measurers(self) -> list[Measurer]:
         """For each measure its compiled function."""
-        return [measurer(measure, self.variant.program) for measure in self.measures]
+        if "measures" not in self.compiled:
+            self.compiled["measures"] = [measurer(measure, self.variant.program) for measure in self.measures]
+        return self.compiled["measures"]
 
     @property
     def narrow(self) -> bool:
@@ -128,7 +133,8 @@ def new_schema(run: Run, label: str, devices: list[jax.Device]) -> Schema:
     program, grid = variant.program, variant.grid
     memory = estimate.device_memory(devices[0], len(devices))
     budget = run.compute.tile or estimate.tile_budget(program, devices[0].platform, memory)
-    tile = fit_tile(grid, budget, estimate.tile_lanes(program, devices[0].platform, memory))
+    few = -(-grid.cells // MAP_TILES) if run.refine and not run.compute.tile else None
+    tile = fit_tile(grid, budget, estimate.tile_lanes(program, devices[0].platform, memory), few)
     parts = {MODELS: program.variables()}
     parts |= {measure.name: measured(measure, program.model, program.task()) for measure in run.experiment.measures()}
     row_bytes = sum(v.dtype.itemsize * int(np.prod(v.shape)) for part in parts.values() for v in part.values())

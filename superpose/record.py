@@ -23,18 +23,24 @@ class Record(eqx.Module):
     Args:
         snapshots: steps whose weights are kept (before the step's update; the number of steps means: after the last).
         state: keep the optimiser's state, so that the run can be continued with more steps.
+        curve: keep the loss curve.
     """
 
     snapshots: tuple[int, ...] = eqx.field(static=True, default=())
     state: bool = eqx.field(static=True, default=False)
+    curve: bool = eqx.field(static=True, default=True)
+
+    def curve_steps(self, last: int) -> np.ndarray:
+        """The steps of the loss curve of a run of `last` steps; the last alone where none is kept."""
+        return log_spaced(last) if self.curve else np.array([last], np.int64)
 
     def steps(self, last: int) -> np.ndarray:
-        """Every recorded step of a run of `last` steps: those of the loss curve and of the snapshots."""
-        return np.union1d(log_spaced(last), np.array(self.snapshots, np.int64))
+        """Every recorded step: those of the loss curve and of the snapshots."""
+        return np.union1d(self.curve_steps(last), np.array(self.snapshots, np.int64))
 
-    def curve(self, last: int) -> np.ndarray:
+    def curve_places(self, last: int) -> np.ndarray:
         """The places of the loss curve's steps among the recorded ones."""
-        return np.searchsorted(self.steps(last), log_spaced(last))
+        return np.searchsorted(self.steps(last), self.curve_steps(last))
 
     def taken(self, last: int) -> np.ndarray:
         """The places of the snapshots among the recorded steps."""

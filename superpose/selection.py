@@ -1,22 +1,27 @@
-"""What of the labelled arrays a figure or a claim shows, where there is more than it has room for."""
+"""What of the labelled arrays a figure or a claim shows, where there is more than it has room for, or less."""
+
+import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Bool, Int
 
 
-def one_point(ds: xr.Dataset) -> tuple[xr.Dataset, str]:
-    """One value of every axis but `sparsity` and `seed`, for what can show these two only.
+def one_point(ds: xr.Dataset, shown: Sequence[str] = ("sparsity",)) -> tuple[xr.Dataset, str]:
+    """One value of every axis but `seed` and those shown, for what can show no more.
 
     Of each axis, the value at which most models were trained; of several such, the middle one.
 
     Args:
         ds: labelled arrays with a variable `loss`, whose dimensions are the axes.
+        shown: the axes that keep their values.
 
     Returns:
         The arrays there, and the choice in words: "importance 0.7 (one of 6)", empty where there was none to make.
     """
     words = []
-    for axis in [str(dim) for dim in ds["loss"].dims if dim not in ("sparsity", "seed")]:
+    for axis in [str(dim) for dim in ds["loss"].dims if dim not in (*shown, "seed")]:
         trained = ds["loss"].notnull().sum([dim for dim in ds["loss"].dims if dim != axis]).values
         most = np.flatnonzero(trained == trained.max())
         of_how_many = ds.sizes[axis]
@@ -38,3 +43,47 @@ def best_of(ds: xr.Dataset) -> str:
     low, high = int(counts.min()), int(counts.max())
     seeds = f"{low} to {high}" if low < high else str(high)
     return f"the best of {seeds} seeds (lowest loss)" if high > 1 else "the only seed"
+
+
+def trained(ds: xr.Dataset) -> xr.DataArray:
+    """Which models were trained, those that diverged among them: they have importances, or at least a loss."""
+    has_loss = ds["loss"].notnull()
+    return has_loss | ds["feature_importance"].notnull().any("feature") if "feature_importance" in ds else has_loss
+
+
+def stand_ins(known: Bool[np.ndarray, "rows columns"]) -> Int[np.ndarray, "2 rows columns"]:
+    """The cell that stands for each one in a map of which only some cells are known: row and column of every cell's.
+
+    It is the cell itself where it is known, else the nearest one of those whose row and column are not greater, else
+    of those towards the other corners: on a refined map mostly a corner of the square that the cell lies in.
+    Where nothing is known every cell stands for itself. Use: values[tuple(stand_ins(known))].
+    """
+    found = np.where(known, np.indices(known.shape), -1)
+    for way in itertools.product((1, -1), repeat=2):
+        open_yet = found[0] < 0
+        if not known.any() or not open_yet.any():
+            break
+        turned = _nearest_before(known[:: way[0], :: way[1]])[:, :: way[0], :: way[1]]
+        last = np.array([size - 1 if step < 0 else 0 for size, step in zip(known.shape, way, strict=True)])
+        there = np.where(turned < 0, -1, np.abs(last[:, None, None] - turned))
+        found = np.where(open_yet, there, found)
+    return np.where(found < 0, np.indices(known.shape), found)
+
+
+def _nearest_before(known: Bool[np.ndarray, "rows columns"]) -> Int[np.ndarray, "2 rows columns"]:
+    """Row and column of the nearest known cell whose row and column are not greater, -1 where there is none.
+
+    By jump flooding (Rong and Tan, 2006): each cell hears of its neighbours' nearest, from far steps to near ones; in
+    rare places it settles for the second nearest.
+    """
+    place, far = np.indices(known.shape), -4 * max(known.shape)
+    source = np.where(known, place, far)
+    step = 1 << (max(known.shape) - 1).bit_length()
+    while step := step >> 1:
+        for down, right in ((step, 0), (0, step), (step, step)):
+            here = source[:, down:, right:]
+            heard = source[:, : here.shape[1], : here.shape[2]].copy()
+            own = place[:, down:, right:]
+            nearer = ((own - heard) ** 2).sum(0) < ((own - here) ** 2).sum(0)
+            here[...] = np.where(nearer & (heard[0] >= 0), heard, here)
+    return np.where(source < 0, -1, source)

@@ -81,6 +81,25 @@ def median(da: xr.DataArray, dim: str = "seed") -> xr.DataArray:
     return quantiles(da, [0.5], dim).isel(quantile=0, drop=True)
 
 
+def mean_without_worst(da: xr.DataArray, loss: xr.DataArray, dim: str = "seed") -> xr.DataArray:
+    """The mean over the usable seeds of each cell but the one of the highest loss, as the paper has it.
+
+    Paper: "Superposition as a Phase Change", of ten models.
+
+    Args:
+        da: values with the dimension `dim`.
+        loss: of the models, the same cells. A seed counts where both are finite.
+        dim: the dimension to reduce.
+
+    Returns:
+        `da` without `dim`; a seed alone in its cell is kept; NaN where none is usable.
+    """
+    usable = _finite(da) & _finite(loss)
+    place = xr.DataArray(np.arange(da.sizes[dim]), dims=dim)
+    worst = (place == loss.where(usable, -np.inf).argmax(dim)) & (usable.sum(dim) > 1)
+    return da.where(usable & ~worst).mean(dim)
+
+
 def count(da: xr.DataArray, dim: str = "seed") -> xr.DataArray:
     """The number of usable seeds of each cell."""
     return _finite(da).sum(dim)

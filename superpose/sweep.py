@@ -107,6 +107,7 @@ def sweep(
     states: Callable[[int], PyTree[np.ndarray]] | None = None,
     on_compile: Callable[[float], None] = lambda seconds: None,
     on_models: Callable[[int], None] = lambda models: None,
+    compiled: dict[str, Any] | None = None,
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Train the models of each block in turn.
 
@@ -118,14 +119,15 @@ def sweep(
         devices: those that train, a tile each. Their number changes no result.
         seeding: how seeds become keys.
         states: for each block (its place in `blocks`) the state of each of its rows to continue from.
-        on_compile: told the seconds of the one compile.
+        on_compile: told the seconds of the one compile; 0 where it was found in `compiled`.
         on_models: told how many models are done, wave by wave.
+        compiled: keeps what was compiled for the next sweep of this program, tile and these devices.
 
     Yields:
         the place of a block in `blocks`, and its arrays, (row, ...).
     """
     run, sharding = tile_runner(program, tile, devices, seeding)
-    compiled: Any = None
+    compiled, key = {} if compiled is None else compiled, "resumed" if states else "program"
     queue = waves(blocks, tile, len(devices))
     left = Counter(k for wave in queue for k, _ in wave)
     running: list[tuple[list[tuple[int, np.ndarray]], Any]] = []
@@ -133,12 +135,9 @@ def sweep(
     for wave in [*queue, None]:
         if wave is not None:
             inputs = jax.device_put(wave_inputs(blocks, wave, states), sharding)
-            if compiled is None:
-                begun = time.perf_counter()
-                with jax.default_matmul_precision("highest"):
-                    compiled = jax.jit(run).lower(*inputs).compile()
-                on_compile(time.perf_counter() - begun)
-            running.append((wave, compiled(*inputs)))
+            if wave is queue[0]:
+                on_compile(_compile(run, inputs, compiled, key))
+            running.append((wave, compiled[key](*inputs)))
         if len(running) == 2 or (running and wave is None):
             done, arrays = running.pop(0)
             arrays = finished(arrays)
@@ -149,6 +148,16 @@ def sweep(
             on_models(len({(k, row) for k, index in done for row in index.ravel().tolist()}))
             for k in [k for k in results if not left[k]]:
                 yield k, results.pop(k)
+
+
+def _compile(run: Callable, inputs: tuple, compiled: dict[str, Any], key: str) -> float:
+    """Compile the function of a wave, unless it is there; the seconds that it took."""
+    if key in compiled:
+        return 0.0
+    begun = time.perf_counter()
+    with jax.default_matmul_precision("highest"):
+        compiled[key] = jax.jit(run).lower(*inputs).compile()
+    return time.perf_counter() - begun
 
 
 def wave_inputs(

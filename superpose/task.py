@@ -15,6 +15,8 @@ from jaxtyping import Array, Float
 from superpose.features import AbstractFeatures
 from superpose.models import AbstractToyModel
 
+Target = Callable[[Float[Array, "n batch"]], Float[Array, "n batch"]]
+
 
 class Identity(eqx.Module):
     """y = x: the model is to give back its features."""
@@ -35,7 +37,7 @@ class Task(eqx.Module):
 
     features: AbstractFeatures
     importance: Float[Array, " n"]
-    target: Callable[[Float[Array, "n batch"]], Float[Array, "n batch"]]
+    target: Target
 
     def losses(self, model: AbstractToyModel, x: Float[Array, "n batch"]) -> Float[Array, " batch"]:
         """sum_i I_i (y_i - x'_i)^2 of each example."""

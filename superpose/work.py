@@ -36,7 +36,8 @@ def train(run: Run, table: Store, job: Job, devices: list[jax.Device], guard: Gu
         if states:
             how["states"] = lru_cache(maxsize=2)(lambda k, blocks=blocks, states=states: states.states(blocks[k]))
         bar.start(job, sum(map(len, blocks)), states.steps if states else 0)
-        for place, arrays in sweep(program, blocks, **how, on_compile=bar.compiled_in, on_models=bar.advance):
+        how |= {"on_compile": bar.compiled_in, "on_models": bar.advance, "compiled": job.compiled}
+        for place, arrays in sweep(program, blocks, **how):
             arrays = states.completed(blocks[place], arrays) if states else arrays
             write(table, job, group[place], blocks[place], arrays, note(devices), guard)
 

@@ -20,26 +20,30 @@ def short(example: str) -> str:
     return example.replace("Constant(1000)", "Constant(20)")
 
 
+def test_an_exact_loss():
+    exec(PYTHON[0], {})
+
+
 def test_reading_the_arrays():
     superpose.run_sweep(["sparsity=sweep", "seed=4", "name=basic_results", *FEWER])
     names: dict = {}
-    exec(PYTHON[0], names)
+    exec(PYTHON[1], names)
     assert type(names["model"]).__name__ == "ReLUOutput"
 
 
 def test_sweeping_something_of_ones_own():
     names: dict = {}
     shapes = []
-    for example in PYTHON[1:4]:
+    for example in PYTHON[2:5]:
         exec(short(example), names)
         shapes.append(dict(names["ds"].sizes))
         assert names["ds"]["loss"].notnull().all()
-    assert [len(example.strip().splitlines()) < 35 for example in PYTHON[1:4]] == [True] * 3
+    assert [len(example.strip().splitlines()) < 35 for example in PYTHON[2:5]] == [True] * 3
     assert (shapes[0]["slope"], shapes[1]["height"], shapes[2]["penalty"]) == (3, 2, 3)
 
 
 def test_adding_an_experiment(tmp_path):
-    laboratory.make(tmp_path, "mine", YAML[0], PYTHON[4])
+    laboratory.make(tmp_path, "mine", YAML[0], PYTHON[5])
     tree = superpose.run_sweep(["experiment=mine", *FEWER])
     assert tree["relu"].sizes["sparsity"] == 7 and tree["relu"].sizes["feature"] == 10
 

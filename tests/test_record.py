@@ -45,7 +45,7 @@ def test_a_short_run():
 def test_curve_and_snapshots_are_found_among_the_recorded_steps(last, snapshots):
     record = Record(tuple(sorted(step for step in snapshots if step <= last)))
     steps = record.steps(last)
-    np.testing.assert_array_equal(steps[record.curve(last)], log_spaced(last))
+    np.testing.assert_array_equal(steps[record.curve_places(last)], log_spaced(last))
     np.testing.assert_array_equal(steps[record.taken(last)], record.snapshots)
     assert set(steps) == {*log_spaced(last), *record.snapshots}
 

@@ -13,7 +13,7 @@ blocks; what is written never moves. A block's files are on the disk before its 
 
 from superpose.store.damage import Damage
 from superpose.store.errors import Busy, DamageError, StoreError
-from superpose.store.loading import load, load_table, write_arrays
+from superpose.store.loading import load, load_rows, load_table, write_arrays
 from superpose.store.schema import MODELS, Schema
 from superpose.store.store import Store
 
@@ -26,6 +26,7 @@ __all__ = [
     "Store",
     "StoreError",
     "load",
+    "load_rows",
     "load_table",
     "write_arrays",
 ]

@@ -1,14 +1,16 @@
 """The table as labelled arrays: only models that are done, NaN (0 for flags, -1 for counts) where there are none."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from superpose import labels
+from superpose.grid import Rows
 from superpose.labels import Variable
-from superpose.store import locks
+from superpose.store import locks, match
+from superpose.store.errors import StoreError
 from superpose.store.files import Folder, built
 from superpose.store.schema import MODELS
 from superpose.store.store import Store
@@ -35,7 +37,25 @@ def load(path: str | Path) -> xr.DataTree:
 
 def load_table(path: str | Path, variant: str) -> xr.Dataset:
     """The done models of one variant as they are stored, along `model`. Raises as `load` does."""
-    return _stacked(Store.open(path).table(variant))
+    table = Store.open(path).table(variant)
+    return _stacked(table, table.done(MODELS, range(table.blocks)))
+
+
+def load_rows(path: str | Path, variant: str, rows: Rows, names: Collection[str] | None = None) -> xr.Dataset:
+    """These models of one variant, along `model` and in this order; of its arrays those named, else all.
+
+    Raises:
+        StoreError, DamageError: as `load`, or one of the models is not done.
+    """
+    table = Store.open(path).table(variant)
+    here, there = match.codes(table.columns(range(table.blocks)), match.arrange(rows, table.schema.axes))
+    chosen = np.isin(here, there).reshape(table.blocks, table.schema.block_rows)
+    chosen &= table.done(MODELS, range(table.blocks))
+    found = here[chosen.ravel()]
+    if not np.isin(there, found).all():
+        raise StoreError(f"{table.path} lacks {int((~np.isin(there, found)).sum())} of these models. Train them first.")
+    order = np.argsort(found)
+    return _stacked(table, chosen, names).isel(model=order[np.searchsorted(found, there, sorter=order)])
 
 
 def write_arrays(path_models: str | Path, path_arrays: str | Path) -> xr.DataTree:
@@ -54,14 +74,14 @@ def write_arrays(path_models: str | Path, path_arrays: str | Path) -> xr.DataTre
 
 
 def _labelled(table: Table) -> xr.Dataset:
-    models = _stacked(table)
+    models = _stacked(table, table.done(MODELS, range(table.blocks)))
     if not models.sizes["model"]:
         return xr.Dataset(attrs=models.attrs)
     return labels.unstack(models, table.schema.axes).assign_attrs(models.attrs)
 
 
-def _stacked(table: Table) -> xr.Dataset:
-    done = table.done(MODELS, range(table.blocks))
+def _stacked(table: Table, done: np.ndarray, names: Collection[str] | None = None) -> xr.Dataset:
+    """The rows `done`, (block, block_rows), in the order of the table."""
     blocks = np.flatnonzero(done.any(1)).tolist()
     done = done[blocks]
     rows = table.columns(blocks)[done.ravel()]
@@ -69,7 +89,8 @@ def _stacked(table: Table) -> xr.Dataset:
     arrays: dict[str, np.ndarray] = {}
     for part, variables in table.schema.parts.items():
         written = table.done(part, blocks) & done
-        arrays |= {name: _gather(table, name, variable, blocks, done, written) for name, variable in variables.items()}
+        own = {name: variable for name, variable in variables.items() if names is None or name in names}
+        arrays |= {name: _gather(table, name, variable, blocks, done, written) for name, variable in own.items()}
     models = labels.table(columns, arrays, _all(table.schema.parts), table.coordinates())
     return models.assign_attrs(table.schema.attributes)
 

@@ -1,0 +1,368 @@
+"""Phase diagrams: the phase of a model, maps that are only partly trained, colours, reductions, and claims judged on
+arrays made from the closed forms' own weights, of which the right answers are known."""
+
+import functools
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from superpose import charts, diagrams, geometry, plots, refining, selection, statistics, theory
+from superpose.experiment import Experiment, load_experiment
+
+ROOT = Path(__file__).parent.parent
+DENSITIES = np.geomspace(1, 0.01, 24)
+IMPORTANCES = np.geomspace(0.1, 10, 22)
+FORMS = {2: theory.phase_losses, 3: theory.phase_losses_3_2}
+SUMMARY = jax.jit(jax.vmap(jax.vmap(jax.vmap(geometry.summary))))
+MODELS = {2: theory.configurations, 3: theory.configurations_3_2}
+
+
+@pytest.fixture(scope="module")
+def experiment() -> Experiment:
+    return load_experiment(ROOT / "experiments/phase_change.py")
+
+
+def ideal(
+    n: int = 2, densities: np.ndarray = DENSITIES, importances: np.ndarray = IMPORTANCES, seeds: int = 3, step: int = 0
+) -> xr.Dataset:
+    return made(n, tuple(densities.tolist()), tuple(importances.tolist()), seeds, step).copy(deep=True)
+
+
+@functools.cache
+def made(n: int, points: tuple[float, ...], levels: tuple[float, ...], seeds: int, step: int) -> xr.Dataset:
+    """Labelled arrays of the closed forms: the best seed in the phase of the lowest loss, others in the following ones.
+
+    With `step` > 0, the boundary of the antipodal phase lies so many cells too low in every column.
+    """
+    densities, importances = np.array(points), np.array(levels)
+    p, r = np.broadcast_arrays(densities[:, None], importances)
+    losses = FORMS[n](p, r)
+    table = np.stack(np.broadcast_arrays(*losses.values()), axis=-1)
+    ranked = np.argsort(table, axis=-1, kind="stable")
+    if step:
+        above = np.argsort(np.stack(np.broadcast_arrays(*FORMS[n](np.ones_like(p), r).values()), -1)[..., :2], -1)[
+            ..., 0
+        ]
+        moved = np.concatenate([above[:step], ranked[:-step, :, 0]]) if step < len(densities) else above
+        ranked = np.concatenate([moved[..., None], ranked], axis=-1)
+    W = np.array(
+        [
+            [[MODELS[n](q)[theory.PHASES[k]][0] for k in row[:seeds]] for row in rows]
+            for q, rows in zip(densities, ranked, strict=True)
+        ],
+        np.float32,
+    )
+    loss = np.sort(table, axis=-1)[..., :seeds] * (1 + np.arange(seeds) * 1e-3)
+    measures = SUMMARY(jnp.asarray(W))
+    cell = ("sparsity", "importance", "seed")
+    data = {name: ((*cell, *geometry.VARIABLES[name][0]), np.asarray(a)) for name, a in measures.items()}
+    importance = np.ones((*loss.shape, n))
+    importance[..., -1] = importances[:, None]
+    data |= {"W": ((*cell, "hidden", "feature"), W), "loss": (cell, loss.astype(np.float32))}
+    data |= {"loss_standard_error": (cell, np.zeros_like(loss)), "finite": (cell, np.isfinite(loss))}
+    data["feature_importance"] = ((*cell, "feature"), importance)
+    coords = {"sparsity": 1 - densities, "importance": importances, "seed": np.arange(seeds)}
+    ds = xr.Dataset(data, coords, {"model": "ReLUOutput"})
+    return ds.assign_coords(density=("sparsity", densities))
+
+
+def without(ds: xr.Dataset, row: int, column: int) -> xr.Dataset:
+    """The arrays with a cell of which every model diverged."""
+    cell = (ds["sparsity"] == ds["sparsity"][row]) & (ds["importance"] == ds["importance"][column])
+    numbers = {name: ds[name].where(~cell) for name in ("loss", "norm", "superposition", "W")}
+    return ds.assign(**numbers, finite=ds["finite"] & ~cell).transpose(*ds["loss"].dims, ...)
+
+
+def untrained(ds: xr.Dataset, kept: np.ndarray) -> xr.Dataset:
+    """The arrays with nothing in the cells that are not kept."""
+    there = xr.DataArray(kept, dims=("sparsity", "importance"))
+    fills = {name: False if a.dtype == bool else -1 if a.dtype.kind == "i" else np.nan for name, a in ds.items()}
+    return ds.map(lambda a: a.where(there, fills[a.name]).astype(a.dtype).transpose(*a.dims))
+
+
+def tree_of(ds: xr.Dataset, label: str = "relu") -> xr.DataTree:
+    return xr.DataTree.from_dict({label: ds})
+
+
+def verdicts(experiment: Experiment, ds: xr.Dataset, label: str = "relu") -> list[bool | None]:
+    return [claim.check(tree_of(ds, label)).holds for claim in experiment.claims]
+
+
+def drawn(experiment: Experiment, tree: xr.DataTree) -> Figure:
+    with plots.style():
+        figure = experiment.figure(tree)
+        figure.canvas.draw()
+    return figure
+
+
+# phases
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_the_phase_of_the_closed_forms_weights(n):
+    ds = ideal(n)
+    expected = theory.EXTRA_PHASE[theory.phases(FORMS[n](DENSITIES[:, None], IMPORTANCES))]
+    found = charts.phase(ds)
+    assert found.dims == ("sparsity", "importance") and found.dtype == np.int8
+    assert found.attrs["flag_meanings"] == "ignored dedicated antipodal"
+    np.testing.assert_array_equal(found, expected)
+    states = charts.chart(tree_of(ds), "relu").states
+    np.testing.assert_array_equal(states, theory.phases(FORMS[n](DENSITIES[:, None], IMPORTANCES)))
+
+
+def test_the_phase_treats_cells_of_any_dimensions_alike():
+    ds = ideal().drop_vars("density")
+    cells = ds.stack(cell=("sparsity", "importance")).reset_index("cell").transpose("cell", "seed", ...)
+    found = charts.phase(cells)
+    assert found.dims == ("cell",) and found.dtype == np.int8
+    np.testing.assert_array_equal(found, charts.phase(ds).values.ravel())
+    np.testing.assert_array_equal(charts.phase(cells.isel(cell=[7, 3])), found[[7, 3]])
+
+
+def test_a_cell_without_a_usable_model_has_no_phase():
+    ds = without(ideal(), 2, 3)
+    found = charts.phase(ds).values
+    assert found[2, 3] == -1 and (found == -1).sum() == 1
+    flagged = ideal()
+    flagged["finite"] = flagged["finite"].where(flagged["seed"] > 0, False)  # the second best counts then
+    assert (charts.phase(flagged) >= 0).all() and (charts.phase(flagged) != charts.phase(ideal())).any()
+
+
+@pytest.mark.parametrize(
+    ("other", "extra", "expected"),
+    [
+        (1.0, 0.49, 0),
+        (0.49, 1.0, 1),  # what is below 0.5 does not count, on either side
+        (0.51, 1.0, 2),
+        (1.0, 0.51, 2),
+    ],
+)
+def test_the_phases_are_alike_at_an_importance_and_its_inverse(other, extra, expected):
+    measures = geometry.summary(jnp.array([[other, -extra]]))
+    own = {name: xr.DataArray(np.asarray(measures[name]), dims="feature") for name in charts.COLOURS}
+    assert charts.classify(own["norm"], own["superposition"]) == expected
+
+
+def test_a_triangles_feature_shares_its_direction():
+    angles = 2 * np.pi * np.arange(3) / 3
+    measures = geometry.summary(jnp.array([np.cos(angles), np.sin(angles)]))
+    own = {name: xr.DataArray(np.asarray(measures[name]), dims="feature") for name in charts.COLOURS}
+    assert own["superposition"][-1] == pytest.approx(0.5, abs=1e-6)  # 2 cos^2 120 degrees
+    assert charts.classify(own["norm"], own["superposition"]) == 2
+
+
+# maps that are only partly trained
+
+
+def nearest_before(known: np.ndarray, row: int, column: int) -> int:
+    """The squared distance to the nearest known cell that is not after, found by looking at all."""
+    rows, columns = np.nonzero(known[: row + 1, : column + 1])
+    return int(np.min((rows - row) ** 2 + (columns - column) ** 2))
+
+
+def test_a_known_cell_stands_for_itself_and_else_the_nearest_before():
+    rng = np.random.default_rng(0)
+    for shape in ((17, 33), (1, 9), (9, 1), (40, 40)):
+        known = rng.random(shape) < 0.1
+        known[0, 0] = True
+        rows, columns = selection.stand_ins(known)
+        assert known[rows, columns].all() and (rows <= np.arange(shape[0])[:, None]).all()
+        assert (columns <= np.arange(shape[1])).all()
+        own = (rows == np.arange(shape[0])[:, None]) & (columns == np.arange(shape[1]))
+        np.testing.assert_array_equal(own, known)
+        distance = (rows - np.arange(shape[0])[:, None]) ** 2 + (columns - np.arange(shape[1])) ** 2
+        best = np.array([[nearest_before(known, i, j) for j in range(shape[1])] for i in range(shape[0])])
+        assert np.mean(distance == best) > 0.95 and (distance <= 2.3 * best).all()  # jump flooding may miss by a little
+
+
+def test_what_has_nothing_before_it_takes_what_comes_after():
+    known = np.zeros((4, 5), bool)
+    known[2, 3] = True
+    rows, columns = selection.stand_ins(known)
+    assert (rows == 2).all() and (columns == 3).all()
+    nothing = selection.stand_ins(np.zeros((2, 3), bool))
+    np.testing.assert_array_equal(nothing, np.indices((2, 3)))
+
+
+def test_a_refined_lattice_of_513_x_513_is_filled_with_its_phases():
+    p, r = np.geomspace(1, 0.01, 513), np.geomspace(0.1, 10, 513)
+    truth = theory.phases(theory.phase_losses(p[:, None], r))
+    lattice, points = np.full(truth.shape, refining.UNTRAINED), refining.start(512)
+    while len(points):
+        lattice[tuple(points.T)] = truth[tuple(points.T)]
+        points = refining.following(lattice)
+    known = lattice != refining.UNTRAINED
+    assert known.mean() < 0.03
+    np.testing.assert_array_equal(lattice[tuple(selection.stand_ins(known))], truth)
+
+
+def test_a_chart_of_a_partly_trained_map(experiment):
+    ds, kept = ideal(), np.random.default_rng(1).random((24, 22)) < 0.5
+    shown = charts.chart(tree_of(untrained(ds, kept)), "relu")
+    np.testing.assert_array_equal(shown.trained, kept)
+    np.testing.assert_array_equal(shown.phases[kept], charts.phase(ds).values[kept])
+    assert (shown.phases >= 0).all() and shown.losses() is not None
+    assert verdicts(experiment, untrained(ds, kept))[0] is True
+    assert "trained" in drawn(experiment, tree_of(untrained(ds, kept))).get_supxlabel()
+
+
+def test_a_diverged_cell_is_not_filled():
+    ds = without(ideal(), 3, 4)
+    shown = charts.chart(tree_of(ds), "relu")
+    assert shown.trained.all() and shown.phases[3, 4] == -1 and np.isnan(shown.reached()[3, 4])
+
+
+# reductions
+
+
+def test_the_mean_without_the_worst_leaves_out_the_highest_loss():
+    loss = xr.DataArray(
+        [[1.0, 3.0, 2.0], [np.nan, 1.0, np.nan], [np.nan] * 3, [2.0, np.nan, 1.0]], dims=("cell", "seed")
+    )
+    values = xr.DataArray([[1.0, 50.0, 3.0], [7.0, 8.0, 9.0], [1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], dims=("cell", "seed"))
+    np.testing.assert_array_equal(statistics.mean_without_worst(values, loss), [2.0, 8.0, np.nan, 6.0])
+
+
+def test_the_seeds_that_reach_the_best_loss():
+    ds = ideal()
+    ds["loss"] = ds["loss"].copy(data=np.broadcast_to([1.0, 1.005, 1.02], ds["loss"].shape).copy())
+    shown = charts.chart(tree_of(ds), "relu")
+    assert shown.reached().values == pytest.approx(2 / 3)
+    noisy = charts.chart(tree_of(ds.assign(loss_standard_error=ds["loss_standard_error"] + 0.01)), "relu")
+    assert noisy.reached().values == pytest.approx(1) and not noisy.exact and shown.exact
+
+
+# drawing
+
+
+def test_the_bilinear_colours_at_their_corners():
+    norm, superposition = np.array([0, 0, 1, 1, 3, 0.5, np.nan]), np.array([0, 1, 0, 1, 4, 0, 0])
+    grey, blue, red = (np.array(to_rgb(c)) for c in ("#dddddd", "#003399", "#dd4444"))
+    found = diagrams.bilinear(norm, superposition)
+    np.testing.assert_allclose(found[:6, :3], [grey, grey, blue, red, red, (grey + blue) / 2], atol=1e-12)
+    np.testing.assert_array_equal(found[:, 3], [1, 1, 1, 1, 1, 1, 0])
+
+
+def test_edges_lie_between_points_on_their_axis():
+    np.testing.assert_allclose(diagrams.edges(np.array([1.0, 0.1, 0.01])), 10 ** np.array([0.5, -0.5, -1.5, -2.5]))
+    np.testing.assert_allclose(diagrams.edges(np.array([0.0, 1.0, 3.0])), [-0.5, 0.5, 2, 4])
+    np.testing.assert_allclose(diagrams.edges(np.array([0.5])), [0.25, 1])
+    np.testing.assert_allclose(diagrams.edges(np.array([0.0])), [-0.5, 0.5])
+
+
+def test_interfaces_are_the_edges_between_phases():
+    ax = Figure().add_subplot()
+    lines = diagrams.interfaces(ax, np.arange(3.0), np.arange(2.0), np.array([[0, 0, 1], [-1, 2, 1]]))
+    found = {tuple(map(tuple, segment)) for segment in lines.get_segments()}
+    assert found == {((1.5, -0.5), (1.5, 0.5)), ((1.5, 0.5), (1.5, 1.5)), ((0.5, 0.5), (1.5, 0.5))}
+
+
+def maps(figure: Figure) -> dict[str, np.ndarray]:
+    """The colours of the first mesh of each panel, by its title."""
+    found = {}
+    for ax in figure.axes:
+        for colours in [mesh.get_array() for mesh in ax.collections[:1]]:
+            if colours is not None and colours.ndim == 3:
+                found[(ax.get_title("left") or ax.get_title()).split("  ")[-1]] = colours.reshape(-1, 4)
+    return found
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_the_figure_of_one_variant(experiment, n):
+    shown = maps(drawn(experiment, tree_of(ideal(n))))
+    panels = ("theory", "best model", "differs from theory", "seeds within 1%", "median of seeds", "mean without worst")
+    assert set(panels) < set(shown) and "lower quartile" in shown and len(shown) >= 8
+    grey, blue, red = (to_rgb(c) for c in ("#dddddd", "#003399", "#dd4444"))
+    expected = np.array([grey, blue, red])[charts.phase(ideal(n)).values].reshape(-1, 3)
+    np.testing.assert_allclose(shown["best model"][:, :3], expected, atol=1e-6)
+    np.testing.assert_array_equal(shown["differs from theory"][:, :3], 1.0)  # as these models are theory's own
+
+
+@pytest.mark.parametrize(
+    ("densities", "importances"),
+    [
+        ([1.0, 0.1], [0.1, 1.0, 10.0]),
+        ([0.1], [0.1, 10.0]),
+        ([1.0, 0.5, 0.01], [2.0]),
+        ([0.5], [1.0]),
+        ([1.0, 0.9], [1, 1.1]),
+    ],
+)
+def test_grids_of_few_levels_are_drawn_and_judged(experiment, densities, importances):
+    ds = ideal(2, np.array(densities), np.array(importances, float), seeds=1)
+    if len(importances) == 1:
+        ds = ds.isel(importance=0)
+    assert len(maps(drawn(experiment, tree_of(ds)))) >= 7
+    assert all(holds in (True, False, None) for holds in verdicts(experiment, ds))
+
+
+def test_a_further_axis_is_drawn_at_one_point_and_missing_cells_are_hatched(experiment):
+    ds = without(ideal(), 3, 4)
+    wide = xr.concat([ds, ds, ds], xr.Variable("learning_rate", [0.01, 0.1, 1.0])).transpose("learning_rate", ...)
+    figure = drawn(experiment, tree_of(wide))
+    assert "learning rate 0.1 (one of 3)" in figure.get_supxlabel()
+    assert [ax.patch.get_hatch() for ax in figure.axes[:3]] == [None, "//////", "//////"]
+    assert maps(figure)["best model"][3 * 22 + 4, 3] == 0
+    assert verdicts(experiment, wide)[0] is True
+
+
+def test_several_variants_stand_side_by_side(experiment):
+    one = ideal(2, DENSITIES[::4], IMPORTANCES[::3])
+    tree = xr.DataTree.from_dict(
+        {"relu": one, "gelu": one.assign_attrs(model="ElementwiseOutput"), "other": xr.Dataset()}
+    )
+    assert set(maps(drawn(experiment, tree))) == {"ReLU", "GELU", ""}  # and the key
+    assert [holds for holds in verdicts(experiment, one, "gelu") if holds is not None] == []
+    assert not drawn(experiment, xr.DataTree()).get_supxlabel().startswith("n =")
+
+
+# claims: 0 agreement, 1 the paper's reduction, 2 where forms cross, 3 the shape, 4 symmetry, 5 no form is better
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_all_claims_hold_of_the_closed_forms_themselves(experiment, n):
+    assert verdicts(experiment, ideal(n, seeds=1)) == [True, True, True, True, True if n == 2 else None, True]
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_a_boundary_two_cells_off_is_no_longer_where_forms_cross(experiment, n):
+    found = verdicts(experiment, ideal(n, seeds=1, step=2))
+    assert found[2] is False and found[0] is True and found[3] is True
+
+
+def test_claims_fail_where_their_sentences_do(experiment):
+    ds = ideal(seeds=1)
+    half = ds.sizes["importance"] // 2
+    swapped = ds.copy(deep=True)
+    for name in ("norm", "superposition"):  # below r = 1, what is right above it
+        swapped[name][:, :half] = ds[name][:, ::-1][:, :half].values
+    found = verdicts(experiment, swapped)
+    assert found[0] is False and found[4] is False
+    assert verdicts(experiment, ds.assign(loss=ds["loss"] * 1.001))[5] is False
+    rough = ds.copy(deep=True)
+    rough["superposition"][:16, 3] = 0
+    rough["norm"][:16, 3, :, -1] = 0
+    assert verdicts(experiment, rough)[3] is False  # the density at which pairs end falls at one importance
+
+
+def test_the_papers_reduction_is_judged_on_the_mean(experiment):
+    """Three seeds of which the two better ones are in the phases of the two lowest forms: their mean is in neither."""
+    assert verdicts(experiment, ideal(seeds=3))[:2] == [True, False]
+
+
+def test_what_the_arrays_cannot_say_is_left_open(experiment):
+    ds = ideal(seeds=1)
+    assert set(verdicts(experiment, ds, "other")) == {None}
+    assert set(verdicts(experiment, ds.assign_attrs(model="Linear"))) == {None}
+    assert set(verdicts(experiment, ds.assign(feature_importance=ds["feature_importance"] * 0 + 1))) == {None}
+    assert verdicts(experiment, ds.assign(loss_standard_error=ds["loss_standard_error"] + 1e-3))[5] is None
+    one = verdicts(experiment, ds.isel(sparsity=[0], importance=[0]))
+    assert one[2:5] == [None] * 3 and one[0] in (True, None)
+    nothing = untrained(ds, np.zeros((24, 22), bool))
+    assert set(verdicts(experiment, nothing)) == {None} and isinstance(drawn(experiment, tree_of(nothing)), Figure)
