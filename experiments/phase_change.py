@@ -59,8 +59,10 @@ def of_one(shown: Chart) -> Figure:
         ax.set_title(f"$\\bf{{{letter}}}$  {ax.get_title()}", loc="left", fontsize=7.5)
         ax.set_title("")
     named(axes[0, :1], axes[1, 1:])
-    lines = "c: orange where closed forms cross, black where the best models change; coloured cells differ, as trained"
-    figure.supxlabel(f"{caption(shown)}\n{lines}", fontsize=7)
+    lines = (
+        "\nc: orange where closed forms cross, black where the best models change; coloured cells differ, as trained"
+    )
+    figure.supxlabel(caption(shown) + lines * (shown.losses() is not None), fontsize=7)
     return figure
 
 
@@ -132,13 +134,13 @@ def trained_map(ax: Axes, shown: Chart, reduced: xr.Dataset, title: str) -> None
 
 def difference_map(ax: Axes, shown: Chart) -> None:
     """Where the trained phase is not that of the closed forms, in its colour; the boundaries of both."""
-    losses, states = shown.losses(), shown.states
-    colours = diagrams.of_phases(states)
+    losses, colours = shown.losses(), diagrams.of_phases(shown.states)
     if losses is not None:
-        colours[states == theory.phases(losses), :3] = 1
-    draw(ax, shown, colours, "differs from theory")
-    diagrams.interfaces(ax, shown.x, shown.y, states, color="black", linewidth=0.6)
-    boundaries(ax, shown, color="#e69f00", linewidth=1.0)
+        colours[shown.states == theory.phases(losses), :3] = 1
+    draw(ax, shown, colours, "phases" if losses is None else "differs from theory")
+    diagrams.interfaces(ax, shown.x, shown.y, shown.states, color="black", linewidth=0.6)
+    if losses is not None:
+        boundaries(ax, shown, color="#e69f00", linewidth=1.0)
 
 
 def boundaries(ax: Axes, shown: Chart, **line: Any) -> None:

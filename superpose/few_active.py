@@ -13,6 +13,10 @@ are all that is needed:
 
 A second feature y moves c to c + h y. Both are polynomials of degree 3 in y between the places where c + h y or
 c + h y + g is 0, so two Gauss-Legendre nodes a piece are exact.
+
+What is differentiated is never clipped by `jnp.maximum` or `jnp.clip`: their derivative asks whether result and
+argument are equal, and a compiler that computes the argument twice, with two roundings, says no. `where` asks for the
+sign.
 """
 
 import itertools
@@ -37,9 +41,9 @@ def gram(W: Float[Array, "m n"]) -> Float[Array, "n n"]:
 
 def positive_square(c: Real, g: Real) -> Real:
     """int_0^1 relu(c + g x)^2 dx: the line's square over the part of [0, 1] where it is positive."""
-    start, end = jnp.maximum(c, 0), jnp.maximum(c + g, 0)
+    start, end = jax.nn.relu(c), jax.nn.relu(c + g)
     crossing = (c < 0) != (c + g < 0)
-    length = jnp.where(crossing, jnp.maximum(start, end) / jnp.where(crossing, jnp.abs(g), 1), 1)
+    length = jnp.where(crossing, (start + end) / jnp.where(crossing, jnp.abs(g), 1), 1)
     return length * (start**2 + start * end + end**2) / 3
 
 

@@ -25,6 +25,7 @@ AXIS_ATTRIBUTES: dict[str, dict[str, str]] = {
     "weight_decay": {"long_name": "weight decay", "units": "1"},
     "seed": {"long_name": "seed of the initial draw and of the data", "units": "1"},
     "step": {"long_name": "training step", "units": "1"},
+    "path_point": {"long_name": "value of the path's number", "units": "1"},
     "snapshot_step": {"long_name": "training step of the snapshot", "units": "1"},
 }
 

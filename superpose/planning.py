@@ -92,7 +92,7 @@ def job(run: Run, label: str, store: Store | None, before: Store | None, devices
         check_tile(run, schema)
     done = store.count_done(label, rows)[0] if store else 0
     start = Earlier(before, label, variant) if before else None
-    seconds = estimate.step_seconds(program) * program.schedule.steps * (len(rows) - done) / len(devices)
+    seconds = estimate.step_seconds(program) * program.updates * (len(rows) - done) / len(devices)
     lanes = schema.tile.seeds * estimate.draw_bytes(program)
     working = len(devices) * (schema.tile.models * estimate.model_bytes(program) + lanes)
     blocks = missing_blocks(store, label, schema, rows)

@@ -193,7 +193,7 @@ def compensated(
 
 
 def turned(others: Others, turn: Int[Array, "j k"]) -> Others:
-    """The transform from the interval's lower end: turned by multiples of pi / GRID, from a table, as fl(pi) is not pi."""
+    """The transform from the interval's lower end: turned by multiples of pi / GRID, exact, as a rounded pi is not."""
     angles = np.pi / GRID * np.arange(2 * GRID)
     cosine, sine = (jnp.asarray(f(angles), others.real.dtype)[turn] for f in (np.cos, np.sin))
     return others._replace(real=cosine * others.real - sine * others.imag)
@@ -217,12 +217,12 @@ def left_out(
     """E[f(b + s)^2] over the others."""
     mass, mean, square, real, _ = others
     high, w = low + size, frequencies(others, size)
-    top = jnp.clip(b + high, 0, size)
+    top = jnp.where(b + high > 0, jnp.where(b + low < 0, b + high, size), 0)  # jnp.clip: see `few_active`
     second = square - 2 * low * mean + low**2 * mass
     whole = square + 2 * b * mean + b**2 * mass
     series = jnp.sum(jnp.sin(w * (size - top)[:, None]) * real / w**3, axis=1)
     part = mass * (top**3 / 3 / size - top * size / 3) + top * second / size + 4 / size * series
-    above = jnp.where(top <= 0, 0, jnp.where(top >= size, whole, part))
+    above = jnp.where(b + high > 0, jnp.where(b + low < 0, part, whole), 0)
     return (1 - slope**2) * above + slope**2 * whole
 
 
