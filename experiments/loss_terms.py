@@ -21,18 +21,10 @@ from jaxtyping import Array, PRNGKeyArray
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from superpose import (
-    AbstractTiedModel,
-    AbstractToyModel,
-    IndependentFeatures,
-    Linear,
-    exact,
-    plots,
-    selection,
-    statistics,
-    theory,
-)
+from superpose import exact, plots, selection, statistics, theory
 from superpose.experiment import Claim, Experiment, Verdict
+from superpose.features import IndependentFeatures
+from superpose.models import AbstractTiedModel, AbstractToyModel, Linear
 from superpose.task import Task
 
 SOURCE = "Mathematical Understanding"

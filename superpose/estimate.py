@@ -89,7 +89,7 @@ def tile_budget(program: Program, platform: str, memory: float) -> int:
 def scalar(program: Program) -> bool:
     """Whether a step goes through single numbers, not matrices: many models then make one vector."""
     objective = program.objective
-    return isinstance(objective, Exact) and exact.entry_by_entry(program.model, program.features.n, objective.method)
+    return isinstance(objective, Exact) and exact.way(program.model, program.features.n, objective.method) == "split"
 
 
 def tile_lanes(program: Program, platform: str, memory: float) -> int:

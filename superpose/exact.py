@@ -8,6 +8,8 @@
 It exists for independent features that are to be given back. The features may differ in density and importance.
 """
 
+from typing import Literal
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -69,16 +71,25 @@ def _tied(kind: type) -> bool:
     return all(getattr(kind, name) is getattr(AbstractTiedModel, name) for name in ("__call__", "encode", "decode"))
 
 
-def loss(model: AbstractTiedModel, task: Task, method: Method) -> Float[Array, ""]:
+def way(model: AbstractToyModel, n: int, method: Method) -> Literal["closed form", "split", "tensor", "series"]:
+    """Which of the four a loss is found by, where `refusal` knows no reason against it."""
+    if type(model) is Linear and method.rule == "auto":
+        return "closed form"
+    if n > quadrature.MOST_FEATURES or method.rule == "series":
+        return "series"
+    return "tensor" if getattr(model, "slope", None) is None else "split"
+
+
+def loss(model: AbstractToyModel, task: Task, method: Method) -> Float[Array, ""]:
     """L, where `refusal` knows no reason against it. Works under jit, vmap and grad."""
     features = task.features
-    assert isinstance(features, IndependentFeatures)
-    p = features.densities
-    if type(model) is Linear and method.rule == "auto":
+    assert isinstance(model, AbstractTiedModel) and isinstance(features, IndependentFeatures)
+    p, how = features.densities, way(model, features.n, method)
+    if how == "closed form":
         return theory.linear_loss(model.W, model.b, task.importance, *theory.moments(p))
-    if features.n > quadrature.MOST_FEATURES or method.rule == "series":
+    if how == "series":
         return series.loss(model.W, model.b, p, task.importance, model.slope, method.terms)
-    if model.slope is None:
+    if how == "tensor":
         return quadrature.tensor(lambda x: task.losses(model, x), p, method.nodes)
     return quadrature.split(model.W, model.b, p, task.importance, model.activation, method.nodes)
 
@@ -102,19 +113,9 @@ def terms(model: AbstractTiedModel, task: Task) -> Float[Array, "4"]:
     return jnp.stack([*few, loss(model, task, Method()) - few[0] - few[1] - few[2]])
 
 
-def entry_by_entry(model: AbstractToyModel, n: int, method: Method) -> bool:
-    """Whether the loss is found from single numbers rather than from matrices."""
-    slope = getattr(model, "slope", None)
-    closed = type(model) is Linear and method.rule == "auto"
-    return n <= quadrature.MOST_FEATURES and method.rule != "series" and slope is not None and not closed
-
-
 def examples(model: AbstractToyModel, n: int, method: Method) -> int:
     """How many examples of a batch take about as long as the exact loss."""
-    if type(model) is Linear and method.rule == "auto":
-        return n
-    if entry_by_entry(model, n, method):
-        return quadrature.split_examples(n, method.nodes)
-    if n <= quadrature.MOST_FEATURES and method.rule != "series":
+    how = way(model, n, method)
+    if how == "tensor":
         return (1 + (method.nodes or quadrature.SMOOTH_NODES[n])) ** n
-    return 8 * method.terms * n
+    return {"closed form": n, "split": quadrature.split_examples(n, method.nodes), "series": 8 * method.terms * n}[how]

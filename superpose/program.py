@@ -131,7 +131,7 @@ class Program(eqx.Module):
         final = self.polished(result.model, task)
         arrays = dict(zip(model.dims, trained(model)(final), strict=True))
         finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(array)) for array in arrays.values()]))
-        judged = evaluation.evaluate(final, task)
+        judged = evaluation.evaluate(final, task, exact_gradient=isinstance(self.objective, Exact))
         arrays |= {"loss": judged.loss, "loss_standard_error": judged.standard_error}
         arrays |= {"gradient_norm": judged.gradient_norm, "finite": finite, "feature_importance": task.importance}
         curve, taken = (places(self.schedule.steps) for places in (self.record.curve_places, self.record.taken))

@@ -14,9 +14,8 @@ All is written entry by entry: under `vmap` each number is a vector over models,
 
 import itertools
 import math
-import operator
 from collections.abc import Callable, Sequence
-from functools import partial, reduce
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -56,28 +55,29 @@ def split(
         The sum over features. Works under jit, vmap and (twice) grad.
     """
     n = W.shape[1]
-    orders = [[*(i for i in range(n) if i != j), j] for j in range(n)]
-    slopes = [[jnp.sum(W[:, i] * W[:, j]) for i in order] for j, order in enumerate(orders)]
-    densities = [[p[i] for i in order] for order in orders]
+    order = np.array([[*(i for i in range(n) if i != j), j] for j in range(n)])
+    slopes = jnp.stack([jnp.stack([jnp.sum(W[:, i] * W[:, j]) for i in order[j]]) for j in range(n)])
     error = lambda a, x: x - activation(a)
 
-    def expect(depth: int, starts: list[Number], weights: list[Number]) -> Number:
-        """sum_j weight_j E error^2 over the features from `depth` on, a_j being start_j without them."""
-        left = [(c, s[depth:], q[depth]) for c, s, q in zip(starts, slopes, densities, strict=True)]
-        if depth == n - 1:
-            each = [w * squared(error, c, s[0], q) for w, (c, s, q) in zip(weights, left, strict=True)]
-            return reduce(operator.add, each)
+    def expect(start: Number, slopes: list[Number], densities: list[Number]) -> Number:
+        """E error^2 over these features, a being `start` without them."""
+        if len(slopes) == 1:
+            return squared(error, start, slopes[0], densities[0])
 
-        def at_node(total: Number, now: list[tuple[Number, Number]]) -> tuple[Number, None]:
-            moved = [c + s[0] * t for (c, s, _), (t, _) in zip(left, now, strict=True)]
-            return total + expect(depth + 1, moved, [w * v for w, (_, v) in zip(weights, now, strict=True)]), None
+        def at_node(total: Number, node: tuple[Number, Number]) -> tuple[Number, None]:
+            t, weight = node
+            return total + weight * expect(start + slopes[0] * t, slopes[1:], densities[1:]), None
 
         # one node after another: the nodes of a level as arrays would make the models the slow dimension, and without
         # the checkpoint each node's numbers would be kept for the gradient, which costs more than to find them again
-        table = [rule(c, s, q, nodes) for c, s, q in left]
+        table = rule(start, slopes, densities[0], nodes)
         return jax.lax.scan(jax.checkpoint(at_node), jnp.zeros((), W.dtype), table)[0]
 
-    return expect(0, list(b), list(importance))
+    def output(total: Number, now: tuple[Array, Array, Array, Array]) -> tuple[Number, None]:
+        start, weight, slopes, densities = now
+        return total + weight * expect(start, list(slopes), list(densities)), None
+
+    return jax.lax.scan(jax.checkpoint(output), jnp.zeros((), W.dtype), (b, importance, slopes, p[order]))[0]
 
 
 def squared(error: Callable[[Number, Number | float], Number], c: Number, g: Number, p: Number) -> Number:
@@ -123,17 +123,18 @@ def rule(c: Number, slopes: Sequence[Number], p: Number, nodes: int | None) -> t
 
 def descending(slopes: Sequence[Number]) -> list[Number]:
     """What one or two features can add at the corners of their range, from the largest to the smallest."""
-    lowest = reduce(operator.add, [jnp.minimum(g, 0) for g in slopes])
-    sizes = [jnp.abs(g) for g in slopes]
-    if len(sizes) == 1:
-        return [lowest + sizes[0], lowest]
+    if len(slopes) == 1:
+        return [jnp.maximum(slopes[0], 0), jnp.minimum(slopes[0], 0)]
+    lowest, sizes = jnp.minimum(slopes[0], 0) + jnp.minimum(slopes[1], 0), [jnp.abs(g) for g in slopes]
     small, large = jnp.minimum(*sizes), jnp.maximum(*sizes)
     return [lowest + small + large, lowest + large, lowest + small, lowest]
 
 
 def split_examples(n: int, nodes: int | None) -> int:
-    """How many values of each output's error `split` finds."""
-    pieces = {1: 2, 2: 3, 3: 5}
+    """How many values of each output's error `split` finds; 0 for more than three features."""
+    pieces = {2: 3, 3: 5}
+    if n > MOST_FEATURES:
+        return 0
     return 3 * math.prod(1 + pieces[k] * (nodes or k) for k in range(2, n + 1))
 
 

@@ -215,28 +215,35 @@ def test_single_precision_suffices_for_eighty_features(density):
 @jax.jit
 def derivatives(model: Any, along: Any, p: Any, importance: Any, slope: Any) -> Any:
     """The loss, its gradient, and the gradient's derivative along a direction."""
-    value = jax.value_and_grad(lambda model: series.loss(*model, p, importance, slope, 256))
+    value = jax.value_and_grad(lambda model: series.loss(*model, p, importance, slope, 2048))
     (found, gradient), (_, product) = jax.jvp(value, (model,), (along,))
     return found, gradient, product
 
 
 def test_derivatives_are_finite_differences():
-    """The step h = 1e-5 errs by h^2 times a third derivative, and by rounding: 1e-15 / h in the gradient's."""
-    rng, h, n, m = np.random.default_rng(3), 1e-5, 20, 5
+    """Steps h of a size at which the differences hold: of the loss within 1e-5 |gradient| |step|, of the gradient 1e-4.
+
+    Where half the features have no weight, and leave s a density with steps, the gradient's own series errs by 1e-8 at
+    2,048 terms and the difference by that over h: h = 1e-4 and 1e-3 there (5.7e-4 measured; ten times that at h / 10).
+    """
+    rng, n, m = np.random.default_rng(3), 20, 5
     along = rng.normal(size=(m, n)), rng.normal(size=n)
     with jax.enable_x64(True):
         for density, slope in ((1.0, 0.3), (0.05, 0.0), (1e-3, 0.0)):
             p, importance = jnp.full(n, density), jnp.asarray(0.9 ** np.arange(n))
             for name, model in kinds(n, m, density).items():
                 if name in ("trained", "half", "large"):
+                    h, within = (1e-4, 1e-3) if name == "half" else (1e-5, 1e-4)
                     at = lambda t, model=model: tuple(jnp.asarray(a + t * d) for a, d in zip(model, along, strict=True))
                     _, gradient, product = derivatives(at(0), along, p, importance, slope)
                     ends = [derivatives(at(t), along, p, importance, slope) for t in (-h, h)]
                     slope_along = sum(float(jnp.sum(g * d)) for g, d in zip(gradient, along, strict=True))
-                    assert slope_along == pytest.approx(float(ends[1][0] - ends[0][0]) / (2 * h), rel=1e-6), name
+                    sizes = [float(jnp.sqrt(sum(jnp.sum(a**2) for a in both))) for both in (gradient, along)]
+                    assert abs(slope_along - float(ends[1][0] - ends[0][0]) / (2 * h)) < 1e-5 * np.prod(sizes), name
                     for k in (0, 1):
                         expected = (ends[1][1][k] - ends[0][1][k]) / (2 * h)
-                        np.testing.assert_allclose(product[k], expected, atol=1e-4 * float(jnp.abs(expected).max()))
+                        off = float(jnp.abs(product[k] - expected).max() / jnp.abs(expected).max())
+                        assert off < within, (name, density)
 
 
 def test_derivatives_are_finite_where_weights_vanish():
@@ -249,18 +256,20 @@ def test_derivatives_are_finite_where_weights_vanish():
                 assert all(bool(jnp.isfinite(a).all()) for a in jax.tree.leaves(found))
 
 
-def test_single_precision_gradients_are_those_of_double():
-    """Compiled, where values are computed more than once: relative to the largest entry."""
-    for density, (W, b) in ((d, pair) for d in (1.0, 0.03, 1e-3) for pair in list(kinds(20, 5, d).values())[2:5]):
-        numbers = tuple(np.asarray(a, np.float32) for a in (W, b, np.full(20, density), 0.9 ** np.arange(20)))
-        single = gradients(*map(jnp.asarray, numbers))
-        with jax.enable_x64(True):
-            double = gradients(*(jnp.asarray(a, jnp.float64) for a in numbers))
-        for found, expected in zip(single, double, strict=True):
-            np.testing.assert_allclose(found, expected, atol=1e-4 * float(jnp.abs(expected).max()))
-
-
 gradients = jax.jit(jax.grad(lambda W, b, p, importance: series.loss(W, b, p, importance, 0.0, 256), (0, 1)))
+
+
+def test_single_precision_gradients_are_those_of_double():
+    """Compiled, where a value may be computed twice, with two roundings; relative to the largest entry."""
+    for density in (1.0, 0.03, 1e-3):
+        for name in ("trained", "collapsed", "half"):
+            arrays = *kinds(20, 5, density)[name], np.full(20, density), 0.9 ** np.arange(20)
+            numbers = [np.asarray(a, np.float32) for a in arrays]
+            single = gradients(*map(jnp.asarray, numbers))
+            with jax.enable_x64(True):
+                double = gradients(*(jnp.asarray(a, jnp.float64) for a in numbers))
+            for found, expected in zip(single, double, strict=True):
+                assert np.abs(found - np.asarray(expected)).max() < 5e-4 * np.abs(expected).max(), (name, density)
 
 
 def test_many_models_at_once_are_each_alone():
