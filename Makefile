@@ -4,6 +4,7 @@
 PYTHON ?= python3
 CONSTRAINTS ?= $(if $(filter true,$(CI)),constraints.txt)
 ARGS ?=
+FIGURES := intro_pentagon phase_change phase_change_path mcgrath_surfaces loss_terms
 SIDE_BY_SIDE := --numprocesses=auto --dist=loadscope
 
 VENV := .venv
@@ -42,10 +43,9 @@ bench: $(VENV)/installed ## models trained per second beside other programs, and
 
 figures: $(VENV)/installed ## train what the figures in docs/ show, and draw them
 	$(PY) -m superpose.run experiment=basic_results sparsity=sweep
-	$(PY) -m superpose.run experiment=intro_pentagon
+	for name in $(FIGURES); do $(PY) -m superpose.run experiment=$$name || exit; done
 	mkdir -p docs
-	cp outputs/basic_results/figure.png docs/basic_results.png
-	cp outputs/intro_pentagon/figure.png docs/intro_pentagon.png
+	for name in basic_results $(FIGURES); do cp outputs/$$name/figure.png docs/$$name.png; done
 
 torch: $(VENV)/torch ## add PyTorch, with which some tests and the benchmark compare
 

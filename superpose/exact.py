@@ -30,13 +30,14 @@ class Method(eqx.Module):
             where n <= 3, else the series.
         nodes: quadrature nodes of a piece (of a feature, for a smooth activation), at least 2; enough for rounding, by
             default.
-        terms: terms of the series, at least 16. 512 give an error of 1e-4, 2,048 one of 1e-5, relative to
-            max(L, 1e-3 sum_i I_i p_i / 3).
+        terms: terms of the series, at least 16. The error, relative to max(L, 1e-3 sum_i I_i p_i / 3), was at most 8e-5
+            with 256 terms over n = 20, 80 and 400, densities 1 to 1e-4 and weights of all kinds. In float32 rounding is
+            the limit; with weights in float64, under `jax.enable_x64`, 512 terms gave 2e-6.
     """
 
     rule: str = eqx.field(static=True, default="auto")
     nodes: int | None = eqx.field(static=True, default=None)
-    terms: int = eqx.field(static=True, default=512)
+    terms: int = eqx.field(static=True, default=256)
 
     def __check_init__(self):
         if self.rule not in RULES:
@@ -118,4 +119,4 @@ def examples(model: AbstractToyModel, n: int, method: Method) -> int:
     how = way(model, n, method)
     if how == "tensor":
         return (1 + (method.nodes or quadrature.SMOOTH_NODES[n])) ** n
-    return {"closed form": n, "split": quadrature.split_examples(n, method.nodes), "series": 8 * method.terms * n}[how]
+    return {"closed form": n, "split": quadrature.split_examples(n, method.nodes), "series": 48 * method.terms * n}[how]

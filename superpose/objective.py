@@ -52,7 +52,7 @@ class Exact(AbstractObjective):
 
     method: Method
 
-    def __init__(self, rule: str = "auto", nodes: int | None = None, terms: int = 512):
+    def __init__(self, rule: str = "auto", nodes: int | None = None, terms: int = 256):
         self.method = Method(rule, nodes, terms)
 
     def noise(self, task: Task, *, key: PRNGKeyArray) -> PyTree[Array]:

@@ -53,7 +53,7 @@ def loss(
     p: Float[Array, " n"],
     importance: Float[Array, " n"],
     slope: Slope,
-    terms: int = 512,
+    terms: int = 256,
 ) -> Float[Array, ""]:
     """L = sum_j I_j E (x_j - f(a_j))^2.
 
@@ -75,7 +75,7 @@ def several_active(
     p: Float[Array, " n"],
     importance: Float[Array, " n"],
     slope: Slope,
-    terms: int = 512,
+    terms: int = 256,
 ) -> Float[Array, ""]:
     """What the examples with two or more active features add to L, some outputs at a time."""
     G, n = gram(W), len(p)

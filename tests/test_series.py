@@ -28,7 +28,7 @@ def double(numbers: Numbers, slope: float = 0.0, terms: int = 512, function: Any
         return float(function(*given, slope, terms) if function is loss else jax.jit(function)(*given, slope))
 
 
-def single(numbers: Numbers, slope: float = 0.0, terms: int = 512) -> float:
+def single(numbers: Numbers, slope: float = 0.0, terms: int = 256) -> float:
     found = loss(*(jnp.asarray(a, jnp.float32) for a in numbers), slope, terms)
     assert found.dtype == jnp.float32
     return float(found)
