@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from superpose import exact, plots, selection, statistics, theory
 from superpose.experiment import Claim, Experiment, Verdict
 from superpose.features import IndependentFeatures
-from superpose.models import AbstractTiedModel, AbstractToyModel, Linear
+from superpose.models import AbstractToyModel, Linear
 from superpose.task import Task
 
 SOURCE = "Mathematical Understanding"
@@ -38,9 +38,8 @@ SHARE, NO_INTERFERENCE = 0.5, 0.01
 def measure(model: AbstractToyModel, task: Task, key: PRNGKeyArray) -> dict[str, Array]:
     """What examples with 0, 1, 2 and more active features add to L; of a linear model, the three parts of L too."""
     features = task.features
-    assert isinstance(model, AbstractTiedModel) and isinstance(features, IndependentFeatures)
-    found = {"loss_by_active": exact.terms(model, task)}
-    if type(model) is Linear:
+    found = {"loss_by_active": exact.by_active(model, task)}
+    if type(model) is Linear and isinstance(features, IndependentFeatures):
         parts = theory.linear_parts(model.W, model.b, task.importance, *theory.moments(features.densities))
         found["loss_by_part"] = jnp.stack(parts)
     return found
@@ -164,4 +163,11 @@ experiment = Experiment(
     ),
     measure=measure,
     dims={"loss_by_active": ("active",), "loss_by_part": ("part",)},
+    attributes={
+        "loss_by_active": {
+            "long_name": "what examples with 0, 1, 2, more active features add to the expected loss L",
+            "units": "1",
+        },
+        "loss_by_part": {"long_name": f"parts of a linear model's expected loss L: {', '.join(PARTS)}", "units": "1"},
+    },
 )

@@ -34,24 +34,29 @@ class Estimate(NamedTuple):
     gradient_norm: Float[Array, ""]
 
 
-def method(model: AbstractToyModel, features: AbstractFeatures, target: Target) -> str:
-    """How `evaluate` finds the loss, in words."""
-    if exact.refusal(model, features, target, Method()) is None:
-        return "exact"
-    return f"sample of {VECTORS} feature vectors"
+def methods(
+    model: AbstractToyModel, features: AbstractFeatures, target: Target, method: Method | None = None
+) -> tuple[str, str]:
+    """How `evaluate` finds the loss, and how its gradient, in words."""
+    drawn = f"sample of {VECTORS} feature vectors"
+    if exact.refusal(model, features, target, method or Method()) is not None:
+        return drawn, drawn
+    return "exact", "exact" if method or exact.way(model, features.n, Method()) != "series" else drawn
 
 
-def evaluate(model: AbstractToyModel, task: Task, *, exact_gradient: bool = False) -> Estimate:
+def evaluate(model: AbstractToyModel, task: Task, method: Method | None = None) -> Estimate:
     """The expected loss of a trained model, summed over features.
 
-    The gradient of a series takes several times as long as the series: unless it is asked for, that of the sample
-    stands in for it.
+    Args:
+        model: the trained model. task: what it was asked.
+        method: by which it was trained, where that was exactly. Without one, the gradient of a large model is that of
+            the sample: the series' takes several times as long as the series.
     """
-    if exact.refusal(model, task.features, task.target, Method()) is not None:
+    if exact.refusal(model, task.features, task.target, method or Method()) is not None:
         return sample(model, task, VECTORS, CHUNK, key=seed_key(SEED))
     trained, constant = split_trained(model)
-    loss = lambda trained: exact.loss(eqx.combine(trained, constant), task, Method())
-    if exact.way(model, task.features.n, Method()) == "series" and not exact_gradient:
+    loss = lambda trained: exact.loss(eqx.combine(trained, constant), task, method or Method())
+    if method is None and exact.way(model, task.features.n, Method()) == "series":
         drawn = sample(model, task, VECTORS, CHUNK, key=seed_key(SEED))
         return Estimate(loss(trained), jnp.zeros(()), drawn.gradient_norm)
     value, gradient = jax.value_and_grad(loss)(trained)
@@ -80,9 +85,10 @@ def sample(model: AbstractToyModel, task: Task, vectors: int, chunk: int, *, key
     count, mean = means.size * chunk, jnp.mean(means)
     variance = (jnp.sum(squares) + chunk * jnp.sum((means - mean) ** 2)) / (count - 1)
     gradient = jax.tree.map(lambda g: jnp.mean(g, axis=0), gradients)
-    if isinstance(task.features, AbstractSparseFeatures):
-        share = task.features.active_probability
-        zero = jnp.zeros((task.features.n, 1))
+    features = task.features
+    if isinstance(features, AbstractSparseFeatures) and zero_free(features):
+        share = features.active_probability
+        zero = jnp.zeros((features.n, 1))
         at_zero, slope = jax.value_and_grad(lambda trained: losses(trained, zero)[0])(trained)
         mean, variance = (1 - share) * at_zero + share * mean, share**2 * variance
         gradient = jax.tree.map(lambda here, rest: (1 - share) * here + share * rest, slope, gradient)
@@ -97,4 +103,15 @@ def draw(features: AbstractFeatures, count: int, *, key: PRNGKeyArray) -> tuple[
 
 def vectors_of(features: AbstractFeatures, noise: PyTree[Array], first: Array) -> Float[Array, "n batch"]:
     """Feature vectors, none of them zero where the features tell how to draw such."""
-    return features.nonzero(noise, first) if isinstance(features, AbstractSparseFeatures) else features(noise)
+    if isinstance(features, AbstractSparseFeatures) and zero_free(features):
+        return features.nonzero(noise, first)
+    return features(noise)
+
+
+def zero_free(features: AbstractSparseFeatures) -> bool:
+    """Whether `nonzero` speaks of the features that the module draws: one class defines both.
+
+    A class made from another may draw something else and inherit what it says of vectors that are not zero.
+    """
+    parts = ("noise", "__call__", "nonzero", "log_zero_probability")
+    return len({next(kind for kind in type(features).__mro__ if part in vars(kind)) for part in parts}) == 1

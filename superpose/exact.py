@@ -16,10 +16,20 @@ from jaxtyping import Array, Float
 
 from superpose import few_active, quadrature, series, theory
 from superpose.features import AbstractFeatures, IndependentFeatures
-from superpose.models import AbstractTiedModel, AbstractToyModel, Linear
+from superpose.models import (
+    ACTIVATIONS,
+    AbstractTiedModel,
+    AbstractToyModel,
+    ElementwiseOutput,
+    ElementwiseOutputWithoutBias,
+    LeakyReLUOutput,
+    Linear,
+    ReLUOutput,
+)
 from superpose.task import Identity, Target, Task
 
 RULES = ("auto", "quadrature", "series")
+MODELS = (Linear, ReLUOutput, LeakyReLUOutput, ElementwiseOutput, ElementwiseOutputWithoutBias)
 
 
 class Method(eqx.Module):
@@ -43,7 +53,9 @@ class Method(eqx.Module):
         if self.rule not in RULES:
             raise ValueError(f"`objective.rule` is one of {', '.join(RULES)}, got {self.rule!r}.")
         if self.nodes is not None and (not isinstance(self.nodes, int) or self.nodes < 2):
-            raise ValueError(f"`objective.nodes` must be an integer of at least 2, or null, got {self.nodes!r}.")
+            raise ValueError(
+                f"`objective.nodes` must be an integer of at least 2, got {self.nodes!r}. Leave it out: null is enough."
+            )
         if not isinstance(self.terms, int) or self.terms < 16:
             raise ValueError(f"`objective.terms` must be an integer of at least 16, got {self.terms!r}.")
 
@@ -53,23 +65,22 @@ def refusal(model: AbstractToyModel, features: AbstractFeatures, target: Target,
 
     It is known for these classes, not for one's own that are made from them and may compute anything.
     """
+    few = features.n <= quadrature.MOST_FEATURES
     if type(features) is not IndependentFeatures:
         return f"the features are {type(features).__name__}, not independent ones"
     if type(target) is not Identity:
         return "the target is not the features themselves"
-    if not isinstance(model, AbstractTiedModel) or not _tied(type(model)):
-        return f"the model {type(model).__name__} is not of the form f(W^T W x + b)"
-    if method.rule == "quadrature" and features.n > quadrature.MOST_FEATURES:
+    if not isinstance(model, AbstractTiedModel) or type(model) not in MODELS:
+        return f"the model {type(model).__name__} is not of the form f(W^T W x + b) with an f that is known"
+    if method.rule == "quadrature" and not few:
         return f"the rule `quadrature` ends at {quadrature.MOST_FEATURES} features, and there are {features.n}"
-    if model.slope is None and features.n > quadrature.MOST_FEATURES:
+    if model.slope is None and model.activation not in ACTIVATIONS.values():
+        return "the activation is a function of one's own, which may have kinks"
+    if model.slope is None and not few:
         return f"with more than {quadrature.MOST_FEATURES} features it is known for ReLU, leaky ReLU and linear models"
     if model.slope is None and method.rule == "series":
         return "the rule `series` is for ReLU, leaky ReLU and linear models"
     return None
-
-
-def _tied(kind: type) -> bool:
-    return all(getattr(kind, name) is getattr(AbstractTiedModel, name) for name in ("__call__", "encode", "decode"))
 
 
 def way(model: AbstractToyModel, n: int, method: Method) -> Literal["closed form", "split", "tensor", "series"]:
@@ -95,7 +106,7 @@ def loss(model: AbstractToyModel, task: Task, method: Method) -> Float[Array, ""
     return quadrature.split(model.W, model.b, p, task.importance, model.activation, method.nodes)
 
 
-def terms(model: AbstractTiedModel, task: Task) -> Float[Array, "4"]:
+def by_active(model: AbstractToyModel, task: Task) -> Float[Array, "4"]:
     """L by the number of active features: what examples with 0, 1, 2 and more of them add to it.
 
         L = sum_k P(k active) L_k;    for equal densities p, P(k) L_k = p^k (1 - p)^(n - k) sum over all sets of k
@@ -105,9 +116,16 @@ def terms(model: AbstractTiedModel, task: Task) -> Float[Array, "4"]:
 
     Args:
         model: one with `slope`, ReLU, leaky ReLU or linear.
-        task: that has an exact loss (`refusal`).
+        task: one with independent features that are to be given back.
+
+    Raises:
+        ValueError: the model or the task is another.
     """
-    features = task.features
+    features, reason = task.features, refusal(model, task.features, task.target, Method())
+    if reason or not isinstance(model, AbstractTiedModel) or model.slope is None:
+        raise ValueError(
+            f"The loss by active features is of ReLU, leaky ReLU and linear models: {reason or 'f is smooth'}."
+        )
     assert isinstance(features, IndependentFeatures)
     arguments = model.W, model.b, features.densities, task.importance, model.slope
     few = [part(*arguments) for part in (few_active.none_active, few_active.one_active, few_active.two_active)]

@@ -81,6 +81,10 @@ class Experiment:
             variant's arrays, without what was recorded over the steps, and reduces `seed` (`statistics.best`); a cell
             without a usable seed is -1. It must treat every cell alone and take any cell dimensions: the labelled
             arrays have those of the axes, a level of a map has one, `cell`, with the axes' values along it.
+        attributes: of arrays of `measure`, their `long_name` and `units`.
+
+    Raises:
+        ValueError: attributes of an array that `dims` does not name.
     """
 
     figure: Callable[[xr.DataTree], Any]
@@ -89,13 +93,19 @@ class Experiment:
     dims: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     version: str = "1"
     phase: Callable[[xr.Dataset], xr.DataArray] | None = None
+    attributes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        unknown = sorted(set(self.attributes) - set(self.dims))
+        if unknown:
+            raise ValueError(f"`attributes` are of arrays that `dims` names, got {', '.join(unknown)}.")
 
     def measures(self) -> tuple[Measure, ...]:
         """The geometry of W, and the experiment's own measure where it has one."""
         if self.measure is None:
             return (GEOMETRY,)
-        own = Measure("experiment", self.version, self.measure, {name: (dims, {}) for name, dims in self.dims.items()})
-        return (GEOMETRY, own)
+        variables = {name: (dims, self.attributes.get(name, {})) for name, dims in self.dims.items()}
+        return (GEOMETRY, Measure("experiment", self.version, self.measure, variables))
 
 
 def of_geometry(model: AbstractToyModel, task: Task, key: PRNGKeyArray) -> dict[str, Array]:

@@ -24,6 +24,7 @@ from superpose.refining import NO_PHASE, UNTRAINED
 from superpose.store import Store
 from superpose.work import measure, train
 
+MOST_PHASE = 127
 OVER_STEPS = ("step", "snapshot")
 
 
@@ -174,7 +175,9 @@ def found(run: Run, table: Store, job: Job, chart: Map) -> np.ndarray:
     if not isinstance(phase, xr.DataArray) or phase.dims != ("cell",) or phase.dtype.kind not in "biu":
         got = f"{phase.dtype} along {phase.dims}" if isinstance(phase, xr.DataArray) else type(phase).__name__
         raise RuntimeError(f"{kept} `phase` gives int8 for each cell, one array without `seed`, got {got}. {again}")
-    return np.where(cells["finite"].any("seed"), phase, NO_PHASE)
+    if int(phase.max()) > MOST_PHASE:
+        raise RuntimeError(f"{kept} a phase is at most {MOST_PHASE}, got {int(phase.max())}. {again}")
+    return np.where(cells["finite"].any("seed") & (phase >= 0), phase, NO_PHASE)
 
 
 def wanted(table: Store, label: str) -> list[str]:

@@ -19,6 +19,7 @@ from superpose.experiment import GEOMETRY, measured
 from superpose.grid import Axis, Grid, fit_tile
 from superpose.measuring import measurer
 from superpose.program import Program
+from superpose.reading import description
 from superpose.sweep import Seeding, sweep
 
 
@@ -63,9 +64,7 @@ def sweep_grid(
         variables |= measured(GEOMETRY, program.model, program.task())
     columns = {name: rows.values[:, k] for k, name in enumerate(grid.names)} | {"seed": rows.seeds}
     wide = labels.unstack(labels.table(columns, arrays, variables, program.steps()), grid.names)
-    return wide.assign_attrs(
-        model=type(program.model).__name__, axes=" ".join(f"{axis.name}={axis.target}" for axis in grid.axes)
-    )
+    return wide.assign_attrs(description(program))
 
 
 def seeds(given: Any) -> tuple[int, ...]:

@@ -179,6 +179,11 @@ def activation_of(given: str | Activation) -> Activation:
     return ACTIVATIONS[given] if isinstance(given, str) else given
 
 
+def name_of(activation: Activation) -> str | None:
+    """The name of a function in ACTIVATIONS; None of a function of one's own."""
+    return next((name for name, known in ACTIVATIONS.items() if known is activation), None)
+
+
 def slope_of(activation: Activation) -> float | None:
     """`AbstractTiedModel.slope` of a function that is known."""
     return {ACTIVATIONS["relu"]: 0.0, ACTIVATIONS["identity"]: 1.0}.get(activation)

@@ -18,6 +18,7 @@ from superpose.experiment import Measure, measured
 from superpose.grid import Grid, Rows, Tile, fit_tile, pack
 from superpose.measuring import Measurer, measurer
 from superpose.program import Program
+from superpose.reading import description
 from superpose.store import MODELS, Schema, Store
 
 COMPILE_SECONDS = 3.0
@@ -147,10 +148,9 @@ def new_schema(run: Run, label: str, devices: list[jax.Device]) -> Schema:
         versions={measure.name: measure.version for measure in run.experiment.measures()},
         coordinates=program.steps(),
         attributes={
-            "model": type(program.model).__name__,
+            **description(program),
             "basis_privileged": int(program.model.basis_privileged),
             "experiment": run.found.name,
-            "axes": " ".join(f"{axis.name}={axis.target}" for axis in grid.axes),
             "tile_budget": budget,
         },
     )

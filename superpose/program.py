@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, PyTree
 
 from superpose import evaluation, following, labels, leaves
 from superpose.draws import seed_key
+from superpose.exact import Method
 from superpose.features import AbstractFeatures
 from superpose.following import Path
 from superpose.initial import AbstractInit, Xavier
@@ -131,7 +132,7 @@ class Program(eqx.Module):
         final = self.polished(result.model, task)
         arrays = dict(zip(model.dims, trained(model)(final), strict=True))
         finite = jnp.all(jnp.stack([jnp.all(jnp.isfinite(array)) for array in arrays.values()]))
-        judged = evaluation.evaluate(final, task, exact_gradient=isinstance(self.objective, Exact))
+        judged = evaluation.evaluate(final, task, self.method)
         arrays |= {"loss": judged.loss, "loss_standard_error": judged.standard_error}
         arrays |= {"gradient_norm": judged.gradient_norm, "finite": finite, "feature_importance": task.importance}
         curve, taken = (places(self.schedule.steps) for places in (self.record.curve_places, self.record.taken))
@@ -182,6 +183,11 @@ class Program(eqx.Module):
         """The steps of a model in all: those of the schedule, at each point of its path."""
         return self.schedule.steps * (1 if self.path is None else len(self.path.points))
 
+    @property
+    def method(self) -> Method | None:
+        """How the exact loss that training minimises is computed; None where it is none."""
+        return self.objective.method if isinstance(self.objective, Exact) else None
+
     def task(self) -> Task:
         return Task(self.features, self.weighting(self.features.n), self.target)
 
@@ -219,8 +225,9 @@ class Program(eqx.Module):
         along = self.path is not None and name.endswith(ALONG)
         own = name.removesuffix(ALONG) if along else name
         found = ATTRIBUTES.get(own, labels.TRAINED_ATTRIBUTES.get(own, {}) if along else {})
-        if own == "loss":
-            found = found | {"method": evaluation.method(self.model, self.features, self.target)}
+        if own in ("loss", "gradient_norm"):
+            of_loss, of_gradient = evaluation.methods(self.model, self.features, self.target, self.method)
+            found = found | {"method": of_loss if own == "loss" else of_gradient}
         return found | {"long_name": f"{found.get('long_name', own)}, at the points of the path"} if along else found
 
     def dims(self, name: str, ndim: int) -> tuple[str, ...]:

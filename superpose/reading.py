@@ -1,5 +1,10 @@
-"""A model out of labelled arrays: an Equinox module again."""
+"""A model out of labelled arrays: an Equinox module again.
 
+Attributes of the arrays say which model it is: `model`, the name of its class; `axes`, which number each axis sets; and
+of a class of superpose's what it is made of beside its sizes, `activation` by name and `slope`. All are text or numbers.
+"""
+
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,9 +13,34 @@ import jax.numpy as jnp
 import xarray as xr
 
 from superpose import leaves, models
-from superpose.models import AbstractToyModel, Dims, trained
+from superpose.models import AbstractTiedModel, AbstractToyModel, Dims, trained
+from superpose.program import Program
 
-CLASSES = {kind.__name__: kind for kind in (models.Linear, models.ReLUOutput)}
+OURS = (
+    models.Linear,
+    models.ReLUOutput,
+    models.LeakyReLUOutput,
+    models.ElementwiseOutput,
+    models.ElementwiseOutputWithoutBias,
+)
+CLASSES: Mapping[str, type[AbstractTiedModel]] = {kind.__name__: kind for kind in OURS}
+CONSTANTS = {"activation": str, "slope": float}
+"""What a class of OURS may take beside `n` and `m`, and the type of the attribute that says it."""
+
+
+def description(program: Program) -> dict[str, str | float]:
+    """The attributes of a program's arrays that say which model `model_at` gives back.
+
+    A number that an axis or a path sets is left out, and so is a function without a name in `models.ACTIVATIONS`.
+    """
+    model, axes = program.model, dict(program.axes)
+    found = {"model": type(model).__name__, "axes": " ".join(f"{axis}={path}" for axis, path in axes.items())}
+    moved = {*axes.values(), program.path.target if program.path else ""}
+    if type(model) in OURS:
+        own = {name: getattr(model, name) for name in constants(type(model)) if f"model.{name}" not in moved}
+        given = {name: models.name_of(value) if callable(value) else float(value) for name, value in own.items()}
+        found |= {name: value for name, value in given.items() if value is not None}
+    return found
 
 
 def model_at(arrays: xr.DataTree | xr.Dataset, *, like: AbstractToyModel | None = None, **at: Any) -> AbstractToyModel:
@@ -19,13 +49,13 @@ def model_at(arrays: xr.DataTree | xr.Dataset, *, like: AbstractToyModel | None 
     Args:
         arrays: a variant of a loaded run, `superpose.load(path)["relu"]`, or what `sweep_grid` gives. Their attribute
             `axes` says which number each axis sets: "sparsity=features.density slope=model.slope".
-        like: a model of the same class and sizes; needed for a class of one's own, since loading runs no code that a
-            store names.
+        like: a model of the same class and sizes; needed for a class or an activation of one's own, since loading runs
+            no code that a store names.
         at: a value for each dimension of several values; the nearest point is taken, and of `seed` that one.
 
     Raises:
         ValueError: a dimension is left open, there is no such dimension or seed, no model was trained there, or the
-            class is unknown and `like` is missing.
+            class or its activation is unknown and `like` is missing.
     """
     dataset = arrays.to_dataset() if isinstance(arrays, xr.DataTree) else arrays
     like = template(dataset) if like is None else like
@@ -38,14 +68,38 @@ def model_at(arrays: xr.DataTree | xr.Dataset, *, like: AbstractToyModel | None 
 
 
 def template(dataset: xr.Dataset) -> AbstractToyModel:
-    """A model of the class and sizes of the arrays. Raises ValueError where superpose does not know the class."""
+    """A model of the class and sizes of the arrays. Raises ValueError where they do not say all that makes it."""
     name = str(dataset.attrs.get("model", ""))
     if name not in CLASSES:
         raise ValueError(
             f"These arrays are of the model {name or 'unnamed'!r}, which superpose does not know. Give"
             " like=YourModel(n, m)."
         )
-    return CLASSES[name](n=dataset.sizes.get("feature", 0), m=dataset.sizes.get("hidden", 0))
+    kind = CLASSES[name]
+    own = {constant: said(dataset, kind, constant) for constant in constants(kind)}
+    return kind(n=dataset.sizes.get("feature", 0), m=dataset.sizes.get("hidden", 0), **own)
+
+
+def constants(kind: type[AbstractTiedModel]) -> list[str]:
+    """What a class takes beside `n` and `m`: its fields that are not trained."""
+    return [field.name for field in dataclasses.fields(kind) if field.name in CONSTANTS]
+
+
+def said(dataset: xr.Dataset, kind: type[AbstractTiedModel], name: str) -> str | float:
+    """What the arrays say of a constant; 0 where an axis sets it. Raises ValueError where they do not say it."""
+    if f"model.{name}" in swept(dataset).values():
+        return 0.0
+    if name not in dataset.attrs:
+        raise ValueError(
+            f"These arrays do not say the {name} of their {kind.__name__}. Give like={kind.__name__}(n, m, {name})."
+        )
+    return CONSTANTS[name](dataset.attrs[name])
+
+
+def swept(dataset: xr.Dataset) -> dict[str, str]:
+    """Axis -> the path of the number it sets, as the arrays say it."""
+    pairs = (word.split("=") for word in str(dataset.attrs.get("axes", "")).split())
+    return {axis: path for axis, path in pairs}
 
 
 def point(dataset: xr.Dataset, own: Dims, at: Mapping[str, Any]) -> xr.Dataset:
@@ -79,8 +133,7 @@ def nearest(dataset: xr.Dataset, at: dict[str, Any]) -> xr.Dataset:
 
 def with_constants(like: AbstractToyModel, here: xr.Dataset) -> AbstractToyModel:
     """`like` with the point's value of each axis that sets a number of the model."""
-    for word in str(here.attrs.get("axes", "")).split():
-        axis, path = word.split("=")
+    for axis, path in swept(here).items():
         if path.startswith("model."):
             if axis not in here.coords:
                 raise ValueError(f"These arrays have lost the coordinate `{axis}`, which sets {path}. Keep it.")

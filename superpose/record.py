@@ -21,7 +21,8 @@ class Record(eqx.Module):
     """What is kept of a training run besides the trained model.
 
     Args:
-        snapshots: steps whose weights are kept (before the step's update; the number of steps means: after the last).
+        snapshots: steps whose weights are kept (before the step's update; the number of steps means: after the last,
+            before a polish).
         state: keep the optimiser's state, so that the run can be continued with more steps.
         curve: keep the loss curve.
     """

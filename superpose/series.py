@@ -28,9 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PyTree
 
-from superpose.few_active import Slope, gram, none_active, one_active, two_active
-
-__all__ = ["loss", "none_active", "one_active", "several_active", "two_active"]
+from superpose.few_active import Slope, gram, none_active, one_active
 
 OUTPUTS = 16
 FINE = 32

@@ -27,7 +27,7 @@ def screen(width: int = 200) -> tuple[Console, io.StringIO]:
 
 def job(steps: int) -> Mock:
     variant = Mock()
-    variant.program.schedule.steps = steps
+    variant.program.updates = steps
     return Mock(spec=Job, label="relu [a]", variant=variant)
 
 

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 from superpose import evaluation, exact
-from superpose.evaluation import evaluate, method, sample
+from superpose.evaluation import evaluate, methods, sample
 from superpose.features import IndependentFeatures
 from superpose.models import ElementwiseOutput, Linear, ReLUOutput
 from superpose.task import AbsoluteValue, Identity, Task
@@ -120,12 +120,36 @@ def test_exact_losses_are_for_classes_that_are_known(task, monkeypatch):
         Task(task.features, task.importance, AbsoluteValue()),
     ]
     assert float(evaluate(model, task).standard_error) == 0
-    assert method(model, task.features, task.target) == "exact"
+    assert methods(model, task.features, task.target) == ("exact", "exact")
     for one, asked in [(filled(Own), task), (smooth, task), *((model, other) for other in tasks)]:
         assert float(evaluate(one, asked).standard_error) > 0
-        assert method(one, asked.features, asked.target) == "sample of 512 feature vectors"
+        assert methods(one, asked.features, asked.target)[0] == "sample of 512 feature vectors"
 
 
 def test_a_smooth_model_of_few_features_is_judged_exactly():
     features = IndependentFeatures(2, 0.3)
     assert exact.refusal(ElementwiseOutput(2, 1, "gelu"), features, Identity(), exact.Method()) is None
+
+
+def test_a_distribution_of_ones_own_is_sampled_as_it_draws(task):
+    """A class that draws something else does not inherit how to draw vectors that are not zero."""
+
+    class Signed(IndependentFeatures):
+        def __call__(self, noise):
+            return 2 * super().__call__(noise) - 1
+
+    features, model = Signed(N, 0.3, np.ones(N)), filled(ReLUOutput)
+    found = sample(model, Task(features, task.importance, Identity()), 2**15, 4096, key=jax.random.key(3))
+    x = features(features.noise(2**17, key=jax.random.key(4)))
+    losses = np.asarray(task.losses(model, x), np.float64)
+    error = np.hypot(float(found.standard_error), losses.std() / np.sqrt(losses.size))
+    assert abs(float(found.loss) - losses.mean()) < 5 * error
+
+
+def test_the_gradient_of_a_large_model_is_sampled_unless_it_was_trained_exactly(task):
+    model = filled(ReLUOutput)
+    assert methods(model, task.features, task.target)[1].startswith("sample")
+    assert methods(model, task.features, task.target, exact.Method()) == ("exact", "exact")
+    one, two = (jax.jit(lambda how=how: evaluate(model, task, how))() for how in (None, exact.Method()))
+    assert float(one.loss) == pytest.approx(float(two.loss), rel=1e-6)
+    np.testing.assert_allclose(one.gradient_norm, two.gradient_norm, rtol=0.02)

@@ -69,7 +69,7 @@ class Penalised(sp.AbstractObjective):
 
 
 def test_a_model_of_ones_own():
-    """At slope 0 it is the package's ReLU output model, to rounding; its loss is sampled, the package's model's exact."""
+    """At slope 0 it is the package's ReLU output model, to rounding; its loss is sampled, the package's exact."""
     features, points = sp.IndependentFeatures(5, 0.3), {"slope": [0.0, 0.3, 1.0], "seed": [0, 4]}
     ds = sp.sweep_grid(sp.Program(Leaky(5, 2), features, **FEW), points, tile=3)
     assert ds.W.dims == ("slope", "seed", "hidden", "feature") and ds.attrs["model"] == "Leaky"

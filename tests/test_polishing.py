@@ -42,14 +42,20 @@ def test_counts_are_checked(wrong):
         LBFGS(**wrong)
 
 
-def test_a_polished_model_is_nearer_to_a_minimum():
-    """The gradient's norm falls by a factor of ten or more, and no loss rises."""
+@pytest.mark.parametrize("tolerance", [-1.0, float("nan")])
+def test_the_tolerance_is_checked(tolerance):
+    with pytest.raises(ValueError, match="at least 0"):
+        LBFGS(5, tolerance=tolerance)
+
+
+def test_a_polished_model_is_at_a_minimum():
+    """Where float32 tells no lower loss: the gradient is some sqrt(2^-24 L H), 3e-4 for L = 0.1 and H = 10."""
 
     def trained(polish):
-        parts = {"objective": sp.Exact(), "optimizer": sp.Adam(0.03), "schedule": sp.CosineDecay(150)}
+        parts = {"objective": sp.Exact(), "optimizer": sp.Adam(0.03), "schedule": sp.CosineDecay(30)}
         program = sp.Program(sp.ReLUOutput(2, 1), sp.IndependentFeatures(2), **parts, polish=polish)
         return sp.sweep_grid(program, {"sparsity": [0.3, 0.9], "seed": range(3)})
 
     before, after = trained(NoPolish()), trained(LBFGS(50))
     assert (after["loss"] <= before["loss"] * (1 + 1e-6)).all()
-    assert float((after["gradient_norm"] / before["gradient_norm"]).median()) < 0.1
+    assert float(before["gradient_norm"].min()) > 0.01 and float(after["gradient_norm"].max()) < 5e-4

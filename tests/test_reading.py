@@ -1,16 +1,30 @@
 """A model out of labelled arrays, by its coordinates."""
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import laboratory
 import numpy as np
 import pytest
 import xarray as xr
 
-from superpose import scalar
-from superpose.models import AbstractToyModel, ReLUOutput
+import superpose
+from superpose import Constant, IndependentFeatures, Program, Sampled, scalar, sweep_grid
+from superpose.following import Path
+from superpose.models import (
+    ACTIVATIONS,
+    AbstractToyModel,
+    ElementwiseOutput,
+    ElementwiseOutputWithoutBias,
+    LeakyReLUOutput,
+    Linear,
+    ReLUOutput,
+    name_of,
+    trained,
+)
 from superpose.reading import model_at
 from superpose.statistics import best
 
@@ -111,3 +125,69 @@ def test_arrays_without_models_and_unknown_classes(ds):
         model_at(ds, sparsity=0.9)
     with pytest.raises(ValueError, match="hold no b"):
         model_at(ds, like=ReLUOutput(5, 2))
+
+
+def sample(model: AbstractToyModel, arrays: xr.Dataset, **at) -> tuple[np.ndarray, np.ndarray]:
+    """What `model_at` gives for a few examples, and what `model` gives with the arrays of the point put in."""
+    here = arrays.sel(at)
+    by_hand = eqx.tree_at(trained(model), model, [jnp.asarray(here[name].values) for name in model.dims])
+    read = model_at(arrays, **at)
+    assert type(read) is type(model) and jax.tree.structure(read) == jax.tree.structure(by_hand)
+    x = jax.random.uniform(jax.random.key(0), (4, 6), minval=-1.0)
+    assert np.isfinite(read(x)).all() and np.any(read(x))
+    return np.asarray(read(x)), np.asarray(by_hand(x))
+
+
+def small(model: AbstractToyModel, points: Mapping[str, Any], **parts) -> xr.Dataset:
+    program = Program(model, IndependentFeatures(4, 0.5), objective=Sampled(16), schedule=Constant(3), **parts)
+    return sweep_grid(program, {"sparsity": [0.2, 0.7], "seed": 2, **points})
+
+
+OURS = [
+    Linear(4, 2),
+    ReLUOutput(4, 2),
+    LeakyReLUOutput(4, 2, 0.3),
+    *(ElementwiseOutput(4, 2, name) for name in ACTIVATIONS),
+    ElementwiseOutputWithoutBias(4, 2, "gelu"),
+]
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: f"{type(model).__name__}-{name_of(model.activation)}")
+def test_every_class_of_superpose_comes_back(model):
+    ds = small(model, {})
+    assert all(type(value) in (str, float) for value in ds.attrs.values())
+    np.testing.assert_array_equal(*sample(model, ds, sparsity=0.7, seed=1))
+    assert not {"activation", "slope"} & set(small(Linear(4, 2), {}).attrs)
+
+
+def test_a_swept_slope_is_that_of_the_point_and_another_that_of_the_program():
+    swept = small(LeakyReLUOutput(4, 2, 0.3), {"slope": [0.1, 0.6]})
+    assert "slope" not in swept.attrs
+    np.testing.assert_array_equal(*sample(LeakyReLUOutput(4, 2, 0.6), swept, sparsity=0.7, seed=1, slope=0.6))
+    fixed = small(LeakyReLUOutput(4, 2, 0.3), {})
+    assert model_at(fixed, sparsity=0.7, seed=1).slope == np.float32(0.3)
+    one = small(LeakyReLUOutput(4, 2, 0.3), {"slope": [0.6]})
+    assert model_at(one, sparsity=0.7, seed=1).slope == np.float32(0.6)
+
+
+def test_what_the_arrays_do_not_say_needs_a_model_like_it():
+    at = {"sparsity": 0.7, "seed": 1}
+    own = ElementwiseOutput(4, 2, jnp.sin)
+    ds = small(own, {})
+    with pytest.raises(ValueError, match=r"do not say the activation .* Give like=ElementwiseOutput\(n, m, activation"):
+        model_at(ds, **at)
+    assert model_at(ds, like=own, **at).activation is jnp.sin
+    with pytest.raises(ValueError, match=r"`model.activation` is one of relu, .*, got 'os.system'"):
+        model_at(ds.assign_attrs(activation="os.system"), **at)
+    along = small(LeakyReLUOutput(4, 2, 0.3), {}, path=Path("model.slope", (0.1, 0.6)))
+    with pytest.raises(ValueError, match="do not say the slope of their LeakyReLUOutput"):
+        model_at(along, **at)
+
+
+@pytest.mark.parametrize(("name", "model"), [("leaky_relu", LeakyReLUOutput(4, 2, 0.25)), ("gelu", OURS[4])])
+def test_a_stored_run_gives_its_models_back(tmp_path, name, model):
+    laboratory.make(tmp_path)
+    given = ["model.slope=0.25"] if name == "leaky_relu" else []
+    superpose.run_sweep(["experiment=tiny", f"model={name}", *given, "sparsity=[0.2,0.7]"])
+    (node,) = superpose.load(tmp_path / "outputs/tiny").children.values()
+    np.testing.assert_array_equal(*sample(model, node.to_dataset(), sparsity=0.7, seed=1))

@@ -122,7 +122,9 @@ def test_two_and_three_features_are_split_quadrature(n, density, slope):
 @pytest.mark.parametrize("density", [1.0, 0.3])
 def test_of_two_features_no_one_and_two_active_are_all(density):
     numbers = random_model(2, 1, density)
-    parts = [double(numbers, 0.2, function=f) for f in (series.none_active, series.one_active, series.two_active)]
+    parts = [
+        double(numbers, 0.2, function=f) for f in (few_active.none_active, few_active.one_active, few_active.two_active)
+    ]
     assert sum(parts) == pytest.approx(by_splitting(numbers, 0.2), rel=1e-13)
     assert sum(parts) == pytest.approx(double(numbers, 0.2), rel=1e-13)
 
@@ -141,7 +143,7 @@ def test_parts_by_number_of_active_features_are_those_of_a_sample():
 def test_two_active_is_what_is_left_at_low_density():
     """L - P(0) L_0 - P(1) L_1 is of two active features, but for a share of the order of n p of three."""
     numbers = random_model(8, 3, 1e-5)
-    several, two = (double(numbers, function=f) for f in (series.several_active, series.two_active))
+    several, two = (double(numbers, function=f) for f in (series.several_active, few_active.two_active))
     assert two < several < two * (1 + 1e-3)
 
 
