@@ -122,6 +122,11 @@ class Chart:
         return self.ds[list(COLOURS)].map(lambda a: statistics.mean_without_worst(a, self.ds["loss"]))
 
 
+def on_axis(points: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
+    """Where points lie on the axis of a map: by their logarithm, where they have one."""
+    return np.log(points) if (points > 0).all() else points
+
+
 def chart(tree: xr.DataTree, label: str) -> Chart | None:
     """The chart of a variant, at one point of its further axes; None where it has no models, or they no W."""
     if label not in tree.children or not {"W", "norm", "sparsity"} <= set(tree[label].variables):
@@ -132,7 +137,7 @@ def chart(tree: xr.DataTree, label: str) -> Chart | None:
         ds = ds.assign_coords(importance=ds.coords.get("importance", 1.0)).expand_dims("importance")
     ds = ds.transpose("sparsity", "importance", "seed", ...).load()
     trained = selection.trained(ds).any("seed").values
-    rows, columns = selection.stand_ins(trained)
+    rows, columns = selection.stand_ins(trained, *(on_axis(ds[name].values) for name in ("density", "importance")))
     if not trained.all():
         ds = ds.map(lambda a: a.copy(data=a.values[rows, columns]))
     return Chart(ds, whole.sizes["hidden"], trained, note) if trained.any() else None

@@ -1,7 +1,7 @@
 """A model out of labelled arrays: an Equinox module again.
 
 Attributes of the arrays say which model it is: `model`, the name of its class; `axes`, which number each axis sets; and
-of a class of superpose's what it is made of beside its sizes, `activation` by name and `slope`. All are text or numbers.
+of a class of superpose's what it takes beside its sizes, `activation` by name and `slope`. All are text or numbers.
 """
 
 import dataclasses
@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import xarray as xr
 
 from superpose import leaves, models
-from superpose.models import AbstractTiedModel, AbstractToyModel, Dims, trained
+from superpose.models import AbstractToyModel, Dims, trained
 from superpose.program import Program
 
 OURS = (
@@ -23,7 +24,7 @@ OURS = (
     models.ElementwiseOutput,
     models.ElementwiseOutputWithoutBias,
 )
-CLASSES: Mapping[str, type[AbstractTiedModel]] = {kind.__name__: kind for kind in OURS}
+CLASSES: Mapping[str, type[Any]] = {kind.__name__: kind for kind in OURS}
 CONSTANTS = {"activation": str, "slope": float}
 """What a class of OURS may take beside `n` and `m`, and the type of the attribute that says it."""
 
@@ -34,13 +35,19 @@ def description(program: Program) -> dict[str, str | float]:
     A number that an axis or a path sets is left out, and so is a function without a name in `models.ACTIVATIONS`.
     """
     model, axes = program.model, dict(program.axes)
-    found = {"model": type(model).__name__, "axes": " ".join(f"{axis}={path}" for axis, path in axes.items())}
+    pairs = " ".join(f"{axis}={path}" for axis, path in axes.items())
+    found: dict[str, str | float] = {"model": type(model).__name__, "axes": pairs}
     moved = {*axes.values(), program.path.target if program.path else ""}
     if type(model) in OURS:
-        own = {name: getattr(model, name) for name in constants(type(model)) if f"model.{name}" not in moved}
-        given = {name: models.name_of(value) if callable(value) else float(value) for name, value in own.items()}
+        own = [name for name in constants(type(model)) if f"model.{name}" not in moved]
+        given = {name: attribute(getattr(model, name)) for name in own}
         found |= {name: value for name, value in given.items() if value is not None}
     return found
+
+
+def attribute(constant: Any) -> str | float | None:
+    """A constant of a model as text or a number; None of a function of one's own."""
+    return float(constant) if isinstance(constant, jax.Array) else models.name_of(constant)
 
 
 def model_at(arrays: xr.DataTree | xr.Dataset, *, like: AbstractToyModel | None = None, **at: Any) -> AbstractToyModel:
@@ -80,12 +87,12 @@ def template(dataset: xr.Dataset) -> AbstractToyModel:
     return kind(n=dataset.sizes.get("feature", 0), m=dataset.sizes.get("hidden", 0), **own)
 
 
-def constants(kind: type[AbstractTiedModel]) -> list[str]:
+def constants(kind: type[Any]) -> list[str]:
     """What a class takes beside `n` and `m`: its fields that are not trained."""
     return [field.name for field in dataclasses.fields(kind) if field.name in CONSTANTS]
 
 
-def said(dataset: xr.Dataset, kind: type[AbstractTiedModel], name: str) -> str | float:
+def said(dataset: xr.Dataset, kind: type[Any], name: str) -> str | float:
     """What the arrays say of a constant; 0 where an axis sets it. Raises ValueError where they do not say it."""
     if f"model.{name}" in swept(dataset).values():
         return 0.0

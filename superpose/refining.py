@@ -74,22 +74,6 @@ def _over_edges(reduce: np.ufunc, values: np.ndarray, stride: int) -> np.ndarray
     return reduce(reduce(level[:-1], level[1:]), reduce(upright[:-1], upright[1:]).T)
 
 
-def filled(phases: np.ndarray) -> np.ndarray:
-    """The whole map: each point without a phase (negative) has that of the last known point before it in its row, else
-    of the first after it; a row that has none, that of the row before it, else after it.
-
-    On a refined map this is the phase of the square that the point lies in. Rows and columns of which no point was
-    trained may be left out. What is nowhere known stays.
-    """
-    for _ in range(2):  # along the rows, then along the columns
-        known, place = phases >= 0, np.arange(phases.shape[1])
-        before = np.maximum.accumulate(np.where(known, place, -1), axis=1)
-        after = np.minimum.accumulate(np.where(known, place, len(place))[:, ::-1], axis=1)[:, ::-1]
-        source = np.where(before >= 0, before, np.where(after < len(place), after, place))
-        phases = np.take_along_axis(phases, source, axis=1).T
-    return phases
-
-
 def spacing(axis: str, points: Sequence[float]) -> str:
     """How the points of an axis are spaced, in words: evenly, else in the logarithm of the points or of the densities.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 
 def one_point(ds: xr.Dataset, shown: Sequence[str] = ("sparsity",)) -> tuple[xr.Dataset, str]:
@@ -51,39 +51,56 @@ def trained(ds: xr.Dataset) -> xr.DataArray:
     return has_loss | ds["feature_importance"].notnull().any("feature") if "feature_importance" in ds else has_loss
 
 
-def stand_ins(known: Bool[np.ndarray, "rows columns"]) -> Int[np.ndarray, "2 rows columns"]:
+def stand_ins(
+    known: Bool[np.ndarray, "rows columns"],
+    down: Float[np.ndarray, " rows"] | None = None,
+    right: Float[np.ndarray, " columns"] | None = None,
+) -> Int[np.ndarray, "2 rows columns"]:
     """The cell that stands for each one in a map of which only some cells are known: row and column of every cell's.
 
     It is the cell itself where it is known, else the nearest one of those whose row and column are not greater, else
     of those towards the other corners: on a refined map mostly a corner of the square that the cell lies in.
     Where nothing is known every cell stands for itself. Use: values[tuple(stand_ins(known))].
+
+    Args:
+        known: which cells are.
+        down, right: where the rows and columns lie, in the units of the map; evenly where left out.
     """
+    places = [
+        np.arange(size, dtype=float) if at is None else at for size, at in zip(known.shape, (down, right), strict=True)
+    ]
     found = np.where(known, np.indices(known.shape), -1)
     for way in itertools.product((1, -1), repeat=2):
         open_yet = found[0] < 0
         if not known.any() or not open_yet.any():
             break
-        turned = _nearest_before(known[:: way[0], :: way[1]])[:, :: way[0], :: way[1]]
+        turned = _nearest_before(
+            known[:: way[0], :: way[1]], *(at[::step] for at, step in zip(places, way, strict=True))
+        )
+        turned = turned[:, :: way[0], :: way[1]]
         last = np.array([size - 1 if step < 0 else 0 for size, step in zip(known.shape, way, strict=True)])
         there = np.where(turned < 0, -1, np.abs(last[:, None, None] - turned))
         found = np.where(open_yet, there, found)
     return np.where(found < 0, np.indices(known.shape), found)
 
 
-def _nearest_before(known: Bool[np.ndarray, "rows columns"]) -> Int[np.ndarray, "2 rows columns"]:
+def _nearest_before(
+    known: Bool[np.ndarray, "rows columns"], y: Float[np.ndarray, " rows"], x: Float[np.ndarray, " columns"]
+) -> Int[np.ndarray, "2 rows columns"]:
     """Row and column of the nearest known cell whose row and column are not greater, -1 where there is none.
 
     By jump flooding (Rong and Tan, 2006): each cell hears of its neighbours' nearest, from far steps to near ones; in
     rare places it settles for the second nearest.
     """
-    place, far = np.indices(known.shape), -4 * max(known.shape)
-    source = np.where(known, place, far)
+    place = np.indices(known.shape)
+    source = np.where(known, place, -1)
+    away = lambda own, other: np.where(
+        other[0] < 0, np.inf, (y[own[0]] - y[other[0]]) ** 2 + (x[own[1]] - x[other[1]]) ** 2
+    )
     step = 1 << (max(known.shape) - 1).bit_length()
     while step := step >> 1:
         for down, right in ((step, 0), (0, step), (step, step)):
-            here = source[:, down:, right:]
+            here, own = source[:, down:, right:], place[:, down:, right:]
             heard = source[:, : here.shape[1], : here.shape[2]].copy()
-            own = place[:, down:, right:]
-            nearer = ((own - heard) ** 2).sum(0) < ((own - here) ** 2).sum(0)
-            here[...] = np.where(nearer & (heard[0] >= 0), heard, here)
-    return np.where(source < 0, -1, source)
+            here[...] = np.where(away(own, heard) < away(own, here), heard, here)
+    return source

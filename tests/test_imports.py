@@ -50,7 +50,7 @@ ROOMS = {
     "training": "draws models objective optimizers record task",
     "following": "leaves",
     "experiment": "draws geometry labels models task",
-    "program": "draws evaluation features following initial labels leaves models objective optimizers polishing record"
+    "program": "draws evaluation exact features following initial labels leaves models objective optimizers polishing record"
     " task training weighting",
     # many models: the sweep knows no model, the table knows no program
     "sweep": "draws grid",

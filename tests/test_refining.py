@@ -28,6 +28,22 @@ SHAPES = {
 }
 
 
+def filled(phases: np.ndarray) -> np.ndarray:
+    """The whole map: each point without a phase (negative) has that of the last known point before it in its row, else
+    of the first after it; a row that has none, that of the row before it, else after it.
+
+    On a refined map this is the phase of the square that the point lies in. Rows and columns of which no point was
+    trained may be left out. What is nowhere known stays.
+    """
+    for _ in range(2):  # along the rows, then along the columns
+        known, place = phases >= 0, np.arange(phases.shape[1])
+        before = np.maximum.accumulate(np.where(known, place, -1), axis=1)
+        after = np.minimum.accumulate(np.where(known, place, len(place))[:, ::-1], axis=1)[:, ::-1]
+        source = np.where(before >= 0, before, np.where(after < len(place), after, place))
+        phases = np.take_along_axis(phases, source, axis=1).T
+    return phases
+
+
 def refined(truth: np.ndarray, phases: np.ndarray | None = None) -> tuple[np.ndarray, list[np.ndarray]]:
     """What is trained in the end of a map whose phases are `truth`, and the points of each level."""
     phases = np.full(truth.shape, UNTRAINED) if phases is None else phases.copy()
@@ -53,10 +69,10 @@ def test_every_boundary_is_found_and_little_is_trained(name):
     corners = known[:-1, :-1] & known[:-1, 1:] & known[1:, :-1] & known[1:, 1:]
     assert corners[boundary(truth)].all()
     assert known.mean() < 0.15
-    assert np.array_equal(refining.filled(phases), truth)
+    assert np.array_equal(filled(phases), truth)
     assert len(np.unique(np.concatenate(levels), axis=0)) == sum(map(len, levels)) == known.sum()
     rows, columns = known.any(1), known.any(0)  # the labelled arrays lack lines of which nothing was trained
-    assert np.array_equal(refining.filled(phases[rows][:, columns]), truth[rows][:, columns])
+    assert np.array_equal(filled(phases[rows][:, columns]), truth[rows][:, columns])
 
 
 def test_a_map_of_one_phase_is_its_start():
@@ -76,7 +92,7 @@ def test_a_thin_phase_that_is_met_is_followed_through_squares_whose_corners_do_n
     truth = ((np.abs(DOWN - 0.09 * RIGHT - 100.3) < 1.5) & (RIGHT > 5)).astype(int)
     assert truth[::16, ::16].any()
     phases, _ = refined(truth)
-    assert np.array_equal(refining.filled(phases), truth)
+    assert np.array_equal(filled(phases), truth)
 
 
 blobs = st.lists(
