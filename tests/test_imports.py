@@ -50,8 +50,8 @@ ROOMS = {
     "training": "draws models objective optimizers record task",
     "following": "leaves",
     "experiment": "draws geometry labels models task",
-    "program": "draws evaluation exact features following initial labels leaves models objective optimizers polishing record"
-    " task training weighting",
+    "program": "draws evaluation exact features following initial labels leaves models objective optimizers polishing"
+    " record task training weighting",
     # many models: the sweep knows no model, the table knows no program
     "sweep": "draws grid",
     "store": "grid labels",
