@@ -9,9 +9,9 @@
 Speeds drift by a fifth from minute to minute, so only ratios within one run count: the programs take turns, each in a
 process of its own that stays warm and idles while the others run. A rate is steady: compile times are told apart.
 superpose and fast_sweep train the same models for the same steps. superpose's time includes what fast_sweep does not
-do: the loss curve, and the evaluation of each trained model on 2^17 vectors. The evaluation is the work of some 50
-steps, once a model: about 0.5% of the 10,000 steps of an experiment, and up to 5% of the 1,000 steps of the largest
-size here.
+do: the loss curve, and the judgement of each trained model, by its exact loss and the gradient on 2^17 vectors. That
+is the work of some 150 steps, once a model: about 1.5% of the 10,000 steps of an experiment, but 7% of the 2,000 steps
+of n = 80 here.
 
 Results: a table, and outputs/bench/bench.json, bench.png and bench.svg. Run it on an idle machine.
 """
