@@ -160,8 +160,7 @@ def boundary(n: int) -> Callable[[np.ndarray], np.ndarray]:
 def seeds_map(ax: Axes, shown: Chart) -> None:
     """The share of seeds whose loss is within 1% of the best."""
     draw(ax, shown, diagrams.of_scale(REACHED, shown.reached().values), "seeds within 1%")
-    bar = ax.figure.colorbar(REACHED.mappable(), cax=ax.inset_axes((1.05, 0, 0.06, 1)), ticks=[0, 0.5, 1])
-    bar.outline.set_linewidth(0.5)  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+    ax.figure.colorbar(REACHED.mappable(), cax=ax.inset_axes((1.05, 0, 0.06, 1)), ticks=[0, 0.5, 1])
 
 
 def said(text: str, check: Callable[[Chart], Verdict | None]) -> Claim:

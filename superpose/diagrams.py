@@ -8,6 +8,8 @@ Grey is a feature that is not represented, blue one with a dimension to itself, 
 colour, a cell without a usable model, shows the hatched ground of the map.
 """
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, Int, Num
 from matplotlib.axes import Axes
@@ -111,7 +113,7 @@ def times(ax: Axes) -> None:
 
 
 def interfaces(
-    ax: Axes, x: Num[np.ndarray, " c"], y: Num[np.ndarray, " r"], phases: Int[np.ndarray, "r c"], **line: object
+    ax: Axes, x: Num[np.ndarray, " c"], y: Num[np.ndarray, " r"], phases: Int[np.ndarray, "r c"], **line: Any
 ) -> LineCollection:
     """The edges between neighbouring cells of different phases, none where a phase is negative.
 
@@ -124,7 +126,7 @@ def interfaces(
     above = np.argwhere(_differ(phases[1:], phases[:-1]))
     upright = [((across[c + 1], up[r]), (across[c + 1], up[r + 1])) for r, c in beside]
     level = [((across[c], up[r + 1]), (across[c + 1], up[r + 1])) for r, c in above]
-    drawn = LineCollection([*upright, *level], capstyle="projecting", **line)  # pyright: ignore[reportArgumentType]
+    drawn = LineCollection([*upright, *level], capstyle="projecting", **line)
     ax.add_collection(drawn, autolim=False)
     return drawn
 
