@@ -37,11 +37,12 @@ SMALLEST = {
     "schedule.steps": 1,
     "schedule.warmup": 0,
 }
+SWITCHES = ("objective.zero_free",)
 LEAST = {"init.std": 0, "init.instances": 1}
 
 
 def check_numbers(settings: Mapping[str, Any]) -> None:
-    """Sizes are integers of at least 1, and other numbers lie where they mean something.
+    """Sizes are integers of at least 1, other numbers lie where they mean something, and switches are on or off.
 
     Raises:
         InputError: one does not.
@@ -59,6 +60,10 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
         value = settings[part].get(key, least)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
             raise InputError(f"`{path}` must be a number of at least {least}, got {value!r}.")
+    for path in SWITCHES:
+        part, key = path.split(".")
+        if not isinstance(settings[part].get(key, False), bool):
+            raise InputError(f"`{path}` is true or false, got {settings[part][key]!r}.")
     steps, warmup = settings["schedule"].get("steps", 0), settings["schedule"].get("warmup", 0)
     if warmup > steps:
         raise InputError(f"`schedule.warmup` is at most schedule.steps = {steps}, got {warmup}.")

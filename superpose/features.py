@@ -10,7 +10,8 @@ them into vectors that are not zero: where nearly all are zero, only the others 
 """
 
 import abc
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeGuard
 
 import equinox as eqx
 import jax
@@ -67,6 +68,31 @@ class AbstractSparseFeatures(AbstractFeatures):
     def active_probability(self) -> Float[Array, ""]:
         """P(x != 0), without the cancellation of 1 - P(x = 0)."""
         return -jnp.expm1(self.log_zero_probability)
+
+    def nonzero_noise(self, batch: int, *, key: PRNGKeyArray) -> tuple[PyTree[Array], Float[Array, " batch"]]:
+        """What `nonzero` needs for `batch` examples. As `noise`, it depends on no field that a sweep may vary."""
+        noise_key, first_key = jax.random.split(key)
+        return self.noise(batch, key=noise_key), draws.uniform(first_key, (batch,))
+
+    def zero_free(self, function: Callable[[Float[Array, "n batch"]], Array], noise: PyTree[Array]) -> Array:
+        """An estimate of E f(x) from vectors that are not zero: P(x != 0) f(nonzero x) + P(x = 0) f(0).
+
+        Args:
+            function: f of a batch, its mean or its value for each example. Of the zero vector it sees a batch of one.
+            noise: draws of `nonzero_noise`.
+        """
+        zero = jnp.zeros((self.n, 1))
+        return self.active_probability * function(self.nonzero(*noise)) + self.zero_probability * function(zero)
+
+
+def draws_nonzero(features: AbstractFeatures) -> TypeGuard[AbstractSparseFeatures]:
+    """Whether `nonzero` speaks of the features that the module draws: one class defines both.
+
+    A class made from another may draw something else and inherit what it says of vectors that are not zero.
+    """
+    parts = ("noise", "__call__", "nonzero", "log_zero_probability")
+    home = lambda part: next(kind for kind in type(features).__mro__ if part in vars(kind))
+    return isinstance(features, AbstractSparseFeatures) and len(set(map(home, parts))) == 1
 
 
 class IndependentFeatures(AbstractSparseFeatures):

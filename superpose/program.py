@@ -21,7 +21,7 @@ from superpose.following import Path
 from superpose.initial import AbstractInit, Xavier
 from superpose.labels import Variable
 from superpose.models import AbstractToyModel, split_trained, trained
-from superpose.objective import AbstractObjective, Exact, Sampled, check_exists
+from superpose.objective import AbstractObjective, Exact, Sampled, check_fits
 from superpose.optimizers import AbstractOptimizer, AbstractSchedule, AdamW, Constant
 from superpose.polishing import AbstractPolish, NoPolish
 from superpose.record import Record
@@ -91,7 +91,7 @@ class Program(eqx.Module):
                 f"The model and the target do not fit features of n = {n}: the model has {sizes}. Give the features and"
                 " the model the same n, and a target that gives n numbers of n features."
             )
-        check_exists(self.objective, self.model, self.features, self.target)
+        check_fits(self.objective, self.model, self.features, self.target)
         if not isinstance(self.polish, NoPolish) and not isinstance(self.objective, Exact):
             raise ValueError("A polish needs a loss without noise. Type objective=exact, or polish=none.")
         if not isinstance(self.polish, NoPolish) and self.record.state:

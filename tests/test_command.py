@@ -61,6 +61,7 @@ CASES = [
     ("seed.points=[3,3]", "`seed` holds 3 twice"),
     ("seed.init=-1", "`seed.init` is an integer from 0"),
     ("objective.batch=0", "`objective.batch` must be an integer of at least 1"),
+    ("objective.zero_free=often", "`objective.zero_free` is true or false, got 'often'"),
     ("schedule.steps=0", "`schedule.steps` must be an integer of at least 1"),
     ("compute.tile=0", "`compute.tile` must be an integer of at least 1"),
     ("compute.devices=99 compute.platform=cpu", "`compute.devices` is 99, and there are 4 cpu devices"),

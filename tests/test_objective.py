@@ -8,7 +8,7 @@ import pytest
 from superpose import exact
 from superpose.features import IndependentFeatures
 from superpose.models import ReLUOutput
-from superpose.objective import Exact, Sampled, check_exists, over_draws
+from superpose.objective import Exact, Sampled, check_fits, over_draws
 from superpose.task import AbsoluteValue, Identity, Task
 
 N, M = 3, 2
@@ -44,11 +44,11 @@ def test_the_exact_objective_needs_no_draws(task):
 def test_an_exact_loss_that_does_not_exist_is_refused_and_another_named(task):
     model = ReLUOutput(N, M)
     with pytest.raises(ValueError, match=r"target is not the features.*objective=sampled"):
-        check_exists(Exact(), model, task.features, AbsoluteValue())
+        check_fits(Exact(), model, task.features, AbsoluteValue())
     with pytest.raises(ValueError, match=r"ends at 3 features.*Leave out objective.rule"):
-        check_exists(Exact("quadrature"), ReLUOutput(4, M), IndependentFeatures(4), Identity())
-    check_exists(Exact(), ReLUOutput(4, M), IndependentFeatures(4), Identity())
-    check_exists(Sampled(8), model, task.features, AbsoluteValue())
+        check_fits(Exact("quadrature"), ReLUOutput(4, M), IndependentFeatures(4), Identity())
+    check_fits(Exact(), ReLUOutput(4, M), IndependentFeatures(4), Identity())
+    check_fits(Sampled(8), model, task.features, AbsoluteValue())
 
 
 @pytest.mark.parametrize(
