@@ -66,7 +66,7 @@ def evaluate(model: AbstractToyModel, task: Task, method: Method | None = None) 
 def sample(model: AbstractToyModel, task: Task, vectors: int, chunk: int, *, key: PRNGKeyArray) -> Estimate:
     """The mean loss of `vectors` examples, `chunk` at a time."""
     trained, constant = split_trained(model)
-    objective = Sampled(chunk, zero_free=draws_nonzero(task.features))
+    objective = Sampled(chunk, zero_free=draws_nonzero(task.features), even=False)
 
     def moments(noise: PyTree[Array], _: None) -> tuple[Array, Array, PyTree[Array]]:
         def mean(trained: PyTree[Array]) -> tuple[Array, Array]:

@@ -42,10 +42,13 @@ class Sampled(AbstractObjective):
         zero_free: draw none that is zero, and add the zero vector's loss with its probability. The expectation is the
             same, so that a `loss_curve` compares with a plain run's; the variance of a batch's gradient g falls from
             q Var(g | x != 0) + q (1 - q) (E[g | x != 0] - g(0))^2 to q^2 Var(g | x != 0), with q = P(x != 0).
+        even: where no vector is zero, spread the first active feature and its value evenly over the batch. That is
+            nearly all there is to draw where p is small. The examples of a batch are then not independent.
     """
 
     batch: int = eqx.field(static=True)
     zero_free: bool = eqx.field(static=True, default=False)
+    even: bool = eqx.field(static=True, default=True)
 
     def __check_init__(self):
         if self.batch < 1:
@@ -55,7 +58,7 @@ class Sampled(AbstractObjective):
         if not self.zero_free:
             return task.features.noise(self.batch, key=key)
         assert draws_nonzero(task.features)
-        return task.features.nonzero_noise(self.batch, key=key)
+        return task.features.nonzero_noise(self.batch, even=self.even, key=key)
 
     def loss(self, model: AbstractToyModel, task: Task, noise: PyTree[Array]) -> Float[Array, ""]:
         return self.mean(lambda x: task.loss(model, x), task, noise)

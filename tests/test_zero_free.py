@@ -75,7 +75,7 @@ def test_the_variance_falls_as_theory_says(density):
     n, batch, turns, at = 20, 256, 2048, model(20, 3)
     plain, free = (batches(Sampled(batch, kind), at, turns)(density, 6)[:, :-1] for kind in (False, True))
     asked = task(n, density)
-    x = asked.features.nonzero(*asked.features.nonzero_noise(2**15, key=jax.random.key(7)))
+    x = asked.features.nonzero(*asked.features.nonzero_noise(2**15, even=False, key=jax.random.key(7)))
     slope = jax.jit(jax.vmap(lambda one: ravel_pytree(jax.grad(lambda m: asked.loss(m, one[:, None]))(at))[0]))
     each, at_zero = np.asarray(slope(x.T), np.float64), np.asarray(slope(jnp.zeros((1, n)))[0], np.float64)
     q = float(asked.features.active_probability)
@@ -88,7 +88,7 @@ def test_the_variance_falls_as_theory_says(density):
 
 def test_where_every_feature_is_active_it_is_plain_sampling():
     asked, at, key = task(4, 1.0), model(4, 2), jax.random.key(8)
-    noise, first = asked.features.nonzero_noise(64, key=key)
+    noise, first = asked.features.nonzero_noise(64, even=False, key=key)
     assert float(Sampled(64, True).loss(at, asked, (noise, first))) == float(Sampled(64).loss(at, asked, noise))
 
 
