@@ -70,7 +70,8 @@ def show_plan(console: Console, run: Run, jobs: list[Job], devices: list, more: 
     console.print(table)
     kind = f"{len(devices)} {devices[0].platform} device{'s' * (len(devices) > 1)} ({devices[0].device_kind})"
     programs = sum(job.missing > 0 for job in jobs)
-    time = f"about {duration(expected_seconds(jobs))}" if devices[0].platform == "cpu" else "unknown on this device"
+    known = run.plan or devices[0].platform == "cpu"
+    time = f"about {duration(expected_seconds(jobs))}" if known else "unknown on this device"
     cost = f"{programs} program{'s' * (programs != 1)} to compile, memory about {working_bytes(jobs) / 1e9:.1f} GB"
     console.print(f"on {kind}: {f'{cost}, time {time}' if programs else 'nothing to train'}", soft_wrap=True)
     if run.compute.shards > 1:

@@ -15,8 +15,9 @@ import os
 import jax
 import numpy as np
 
-from superpose import exact
+from superpose import evaluation, exact
 from superpose.arguments import InputError
+from superpose.exact import Method
 from superpose.objective import Exact
 from superpose.program import Program
 
@@ -61,6 +62,20 @@ def draw_bytes(program: Program) -> float:
 def step_seconds(program: Program) -> float:
     """Seconds of one step of one model on one device."""
     return (0.9 + 0.15 * hidden(program)) * 1e-9 * example_bytes(program) / 4
+
+
+def judgings(program: Program) -> int:
+    """How often a model is judged: once, or at each point of its path."""
+    return 1 if program.path is None else len(program.path.points)
+
+
+def judging_seconds(program: Program) -> float:
+    """Seconds in which one model is judged on one device, as often as it is."""
+    objective, n = program.objective, program.features.n
+    drawn = evaluation.methods(program.model, program.features, program.target, program.method)[1] != "exact"
+    auto = objective.method if isinstance(objective, Exact) else Method()
+    each = 2.6 * evaluation.VECTORS if drawn else exact.examples(program.model, n, auto)
+    return judgings(program) * each * step_seconds(program) / examples(program)
 
 
 def tile_budget(program: Program, platform: str, memory: float) -> int:

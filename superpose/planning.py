@@ -15,13 +15,14 @@ from superpose.arguments import InputError
 from superpose.config import Run, Variant
 from superpose.continuing import Earlier, earlier
 from superpose.experiment import Measure, measured
-from superpose.grid import Grid, Rows, Tile, fit_tile, pack
+from superpose.grid import Grid, Rows, Tile, fit_tile, of_shard, pack, tiles
 from superpose.measuring import Measurer, measurer
 from superpose.program import Program
 from superpose.reading import description
-from superpose.store import MODELS, Schema, Store
+from superpose.store import MODELS, Schema, Store, match
 
-COMPILE_SECONDS = 3.0
+RUN_SECONDS = 5.0  # a run of no models: Python's imports, the labelled arrays, the figure, the claims
+COMPILE_SECONDS = 5.0
 RUNTIME_BYTES = 0.5e9
 MAP_TILES = 5  # a level of a map has about a fifth of the cells of its start, or more: it fills a tile of that size
 ROW_BYTES = 500  # of a row in the plan: its columns, its key
@@ -29,7 +30,15 @@ ROW_BYTES = 500  # of a row in the plan: its columns, its key
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One variant's share of a run."""
+    """One variant's share of a run.
+
+    Args:
+        done: models that are trained already.
+        blocks: how many are to be trained, by all shards.
+        waves, wave_steps: how many waves this shard trains, and the steps of all of them together.
+        seconds, compile_seconds: what they and the compiles will take.
+        bytes: the memory that their training will take.
+    """
 
     label: str
     variant: Variant
@@ -38,7 +47,10 @@ class Job:
     rows: Rows
     done: int
     blocks: int
+    waves: int
+    wave_steps: int
     seconds: float
+    compile_seconds: float
     bytes: float
     earlier: Earlier | None
     compiled: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
@@ -93,11 +105,13 @@ def job(run: Run, label: str, store: Store | None, before: Store | None, devices
         check_tile(run, schema)
     done = store.count_done(label, rows)[0] if store else 0
     start = Earlier(before, label, variant) if before else None
-    seconds = estimate.step_seconds(program) * program.updates * (len(rows) - done) / len(devices)
+    blocks = missing_blocks(store, label, schema, rows)
+    waves, steps = work(run, blocks, schema.tile, program, start, len(devices))
+    seconds = schema.tile.models * (steps * estimate.step_seconds(program) + waves * estimate.judging_seconds(program))
     lanes = schema.tile.seeds * estimate.draw_bytes(program)
     working = len(devices) * (schema.tile.models * estimate.model_bytes(program) + lanes)
-    blocks = missing_blocks(store, label, schema, rows)
-    return Job(label, variant, run.experiment.measures(), schema, rows, done, blocks, seconds, working, start)
+    measures, cost = run.experiment.measures(), (waves, steps, seconds, COMPILE_SECONDS, working)
+    return Job(label, variant, measures, schema, rows, done, len(blocks), *cost, start)
 
 
 def check_size(grid: Grid) -> None:
@@ -119,13 +133,27 @@ def check_tile(run: Run, schema: Schema) -> None:
         )
 
 
-def missing_blocks(store: Store | None, label: str, schema: Schema, rows: Rows) -> int:
-    """How many blocks there are to train: those of the store that are not done, and those of models it lacks."""
+def missing_blocks(store: Store | None, label: str, schema: Schema, rows: Rows) -> dict[int, Rows]:
+    """The blocks there are to train: those of the store that are not done, and those of models it lacks."""
     if store is None:
-        return len(pack(rows, schema.tile, schema.block_rows))
-    known = set(store.all_rows(label).identities())
-    new = np.array([key not in known for key in rows.identities()], bool)
-    return len(pack(rows[new], schema.tile, schema.block_rows)) + len(store.missing(label, rows))
+        return dict(enumerate(pack(rows, schema.tile, schema.block_rows)))
+    missing = {number: store.rows(label, number) for number in store.missing(label, rows)}
+    fresh = match.new(store.all_rows(label), match.arrange(rows, schema.axes))
+    return missing | dict(enumerate(pack(fresh, schema.tile, schema.block_rows), store.blocks(label)))
+
+
+def work(
+    run: Run, blocks: dict[int, Rows], tile: Tile, program: Program, start: Earlier | None, devices: int
+) -> tuple[int, int]:
+    """How many waves this shard trains, and the steps of all of them together; what continues is swept apart."""
+    own = [blocks[number] for number in of_shard(blocks, run.compute.shard, run.compute.shards)]
+    ahead = [start is not None and bool(start.has(block).all()) for block in own]
+    count = {False: 0, True: 0}
+    for block, kind in zip(own, ahead, strict=True):
+        count[kind] += len(tiles(block, tile))
+    afresh, continued = (-(-count[kind] // devices) for kind in (False, True))
+    before = start.steps if start else 0
+    return afresh + continued, afresh * program.updates + continued * (program.updates - before)
 
 
 def new_schema(run: Run, label: str, devices: list[jax.Device]) -> Schema:
@@ -169,8 +197,8 @@ def working_bytes(jobs: list[Job]) -> float:
 
 
 def expected_seconds(jobs: list[Job]) -> float:
-    """The time that the run will take on a CPU, one compile a program included."""
-    return sum((job.seconds + COMPILE_SECONDS for job in jobs if job.missing), 0.0)
+    """The time that the run will take, one compile a program included."""
+    return RUN_SECONDS + sum((job.seconds + job.compile_seconds for job in jobs if job.missing), 0.0)
 
 
 def where(path: Path) -> str:
