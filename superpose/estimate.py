@@ -23,7 +23,8 @@ from superpose.program import Program
 
 BLOCK_SECONDS = 15.0
 BLOCK_BYTES = 64e6
-TILE_EXAMPLE_BYTES = 80e3  # one model's batch at n = 20: 8 models of it are the best tile measured
+TILE_BYTES = 640e3  # the batches of a tile of small models, which share a core's cache
+LARGEST_TILE = 32
 ACCELERATOR_TILE = 4_096
 SCALAR_TILE = 1_536  # models that go through a quadrature number by number
 
@@ -87,11 +88,10 @@ def tile_budget(program: Program, platform: str, memory: float) -> int:
     if platform == "cpu" and scalar(program):
         likes = SCALAR_TILE
     elif platform == "cpu":
-        small = TILE_EXAMPLE_BYTES / example_bytes(program)
-        likes = int(np.clip(round(8 * max(small, small**0.5)), 1, 32))
+        likes = cached_models(example_bytes(program))
     else:
         likes = ACCELERATOR_TILE
-    fits = int((0.8 * memory - draw_bytes(program)) // model_bytes(program))
+    fits = most_models(program, memory)
     if fits < 1:
         needs = (model_bytes(program) + draw_bytes(program)) / 0.8
         raise InputError(
@@ -99,6 +99,21 @@ def tile_budget(program: Program, platform: str, memory: float) -> int:
             " objective.batch or compute.devices."
         )
     return min(likes, fits)
+
+
+def cached_models(batch_bytes: float, tile_bytes: float = TILE_BYTES, largest: int = LARGEST_TILE) -> int:
+    """How many models whose batches are of so many bytes a core trains best at once.
+
+    Of small ones as many as fill `tile_bytes`; from 8 on downwards their number falls with the square root of the bytes
+    only, since a product of few models keeps a core waiting.
+    """
+    fill = tile_bytes / batch_bytes
+    return int(np.clip(round(max(fill, (8 * fill) ** 0.5)), 1, largest))
+
+
+def most_models(program: Program, memory: float) -> int:
+    """How many models in training fit in a device's `memory` bytes."""
+    return int((0.8 * memory - draw_bytes(program)) // model_bytes(program))
 
 
 def scalar(program: Program) -> bool:

@@ -25,13 +25,16 @@ def probed(job: Job, devices: list[jax.Device]) -> Job:
     if not job.waves:
         return job
     how = job.variant.program, job.rows, job.schema.tile, devices, job.variant.seeding
-    step = probing.training_time(*how, PROBE_SECONDS)
-    judging = probing.judging_time(*how, step.arrays)
-    first, turn = measuring_times(job, devices, judging.arrays)
-    seconds = job.wave_steps * step.seconds + job.waves * estimate.judgings(job.variant.program) * judging.seconds
+    training = probing.short_training(*how)
+    step = probing.repeated(training, PROBE_SECONDS)
+    arrays = training.run()
+    judgement = probing.judgement(*how, arrays)
+    judging = estimate.judgings(job.variant.program) * judgement.step_seconds()
+    first, turn = measuring_times(job, devices, arrays)
+    seconds = job.wave_steps * step + job.waves * judging
     turns = -(-job.missing // ROWS_AT_ONCE) + job.blocks
     writing = job.blocks * len(job.schema.arrays) * FILE_SECONDS
-    compiles = step.compile_seconds + judging.compile_seconds + first
+    compiles = training.compile_seconds + judgement.compile_seconds + first
     return dataclasses.replace(job, seconds=seconds + turns * turn + writing, compile_seconds=compiles)
 
 

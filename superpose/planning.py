@@ -4,14 +4,16 @@ Nothing is written here. A store that exists has fixed its tile and blocks; for 
 """
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from superpose import estimate
+from superpose import estimate, tuning
 from superpose.arguments import InputError
+from superpose.components import SEARCH
 from superpose.config import Run, Variant
 from superpose.continuing import Earlier, earlier
 from superpose.experiment import Measure, measured
@@ -38,6 +40,7 @@ class Job:
         waves, wave_steps: how many waves this shard trains, and the steps of all of them together.
         seconds, compile_seconds: what they and the compiles will take.
         bytes: the memory that their training will take.
+        tuned: how the tile was found, where it was searched for.
     """
 
     label: str
@@ -53,6 +56,7 @@ class Job:
     compile_seconds: float
     bytes: float
     earlier: Earlier | None
+    tuned: str = ""
     compiled: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
     """What was compiled for the variant; a job made of this one with `dataclasses.replace` shares it."""
 
@@ -97,10 +101,13 @@ def job(run: Run, label: str, store: Store | None, before: Store | None, devices
     variant = run.variants[label]
     check_size(variant.grid)
     program, rows = variant.program, variant.grid.rows()
-    schema = new_schema(run, label, devices) if store is None else store.schema(label)
-    old = before or store
-    if old is not None:
+    old, tuned = before or store, ""
+    if old is None:
+        budget, tuned = tile_budget(run, variant, devices)
+        schema = new_schema(run, label, devices, budget)
+    else:
         made = old.schema(label)
+        schema = store.schema(label) if store else new_schema(run, label, devices, made.attributes["tile_budget"])
         schema = dataclasses.replace(schema, tile=made.tile, block_rows=made.block_rows, attributes=made.attributes)
         check_tile(run, schema)
     done = store.count_done(label, rows)[0] if store else 0
@@ -111,7 +118,7 @@ def job(run: Run, label: str, store: Store | None, before: Store | None, devices
     lanes = schema.tile.seeds * estimate.draw_bytes(program)
     working = len(devices) * (schema.tile.models * estimate.model_bytes(program) + lanes)
     measures, cost = run.experiment.measures(), (waves, steps, seconds, COMPILE_SECONDS, working)
-    return Job(label, variant, measures, schema, rows, done, len(blocks), *cost, start)
+    return Job(label, variant, measures, schema, rows, done, len(blocks), *cost, start, tuned)
 
 
 def check_size(grid: Grid) -> None:
@@ -126,7 +133,7 @@ def check_size(grid: Grid) -> None:
 
 def check_tile(run: Run, schema: Schema) -> None:
     """Raise InputError if `compute.tile` asks for another tile than the store's."""
-    if run.compute.tile not in (None, schema.tile.models, schema.attributes["tile_budget"]):
+    if run.compute.tile not in (None, SEARCH, schema.tile.models, schema.attributes["tile_budget"]):
         raise InputError(
             f"The store was made with tiles of {schema.tile.models} models, got compute.tile={run.compute.tile}."
             " Another tile rounds differently, so a store keeps its own. Leave compute.tile out, or type name=NEW."
@@ -156,14 +163,32 @@ def work(
     return afresh + continued, afresh * program.updates + continued * (program.updates - before)
 
 
-def new_schema(run: Run, label: str, devices: list[jax.Device]) -> Schema:
+def tile_budget(run: Run, variant: Variant, devices: list[jax.Device]) -> tuple[int, str]:
+    """The models that a device is to train at once in a new store, and how a search found them; "" without one."""
+    asked, program = run.compute.tile, variant.program
+    if isinstance(asked, int):
+        return asked, ""
+    memory = estimate.device_memory(devices[0], len(devices))
+    budget = estimate.tile_budget(program, devices[0].platform, memory)
+    if asked is None:
+        return budget, ""
+    fit, most = partial(fitted, run, variant, devices), estimate.most_models(program, memory)
+    return tuning.searched(program, variant.grid, fit, devices, variant.seeding, budget, most)
+
+
+def fitted(run: Run, variant: Variant, devices: list[jax.Device], budget: int) -> Tile:
+    """The tile of a variant's grid."""
+    program, grid, asked = variant.program, variant.grid, isinstance(run.compute.tile, int)
+    few = -(-grid.cells // MAP_TILES) if run.refine and not asked else None
+    memory = estimate.device_memory(devices[0], len(devices))
+    return fit_tile(grid, budget, estimate.tile_lanes(program, devices[0].platform, memory), few)
+
+
+def new_schema(run: Run, label: str, devices: list[jax.Device], budget: int) -> Schema:
     """What the table of a variant holds, and the shape of its tiles and blocks, for a store that is new."""
     variant = run.variants[label]
     program, grid = variant.program, variant.grid
-    memory = estimate.device_memory(devices[0], len(devices))
-    budget = run.compute.tile or estimate.tile_budget(program, devices[0].platform, memory)
-    few = -(-grid.cells // MAP_TILES) if run.refine and not run.compute.tile else None
-    tile = fit_tile(grid, budget, estimate.tile_lanes(program, devices[0].platform, memory), few)
+    tile = fitted(run, variant, devices, budget)
     parts = {MODELS: program.variables()}
     parts |= {measure.name: measured(measure, program.model, program.task()) for measure in run.experiment.measures()}
     row_bytes = sum(v.dtype.itemsize * int(np.prod(v.shape)) for part in parts.values() for v in part.values())

@@ -26,12 +26,18 @@ RUN_SECONDS = 0.3
 NEVER = 1e9  # seconds
 
 
-class Timing(NamedTuple):
-    """Of a compiled function its compile, its seconds (the median of its runs), and what it gave."""
+class Short(NamedTuple):
+    """A compiled run of a wave, ready to be repeated: how many steps it has, and the seconds of its compile."""
 
+    run: Callable[[], dict[str, Array]]
+    steps: int
     compile_seconds: float
-    seconds: float
-    arrays: dict[str, Array]
+
+    def step_seconds(self) -> float:
+        """Run once: the seconds of a step."""
+        begun = time.perf_counter()
+        jax.block_until_ready(self.run())
+        return (time.perf_counter() - begun) / self.steps
 
 
 def first_wave(rows: Rows, tile: Tile, devices: Sequence[jax.Device]) -> list[tuple[int, np.ndarray]]:
@@ -68,43 +74,43 @@ def judging(program: Program) -> Callable[..., dict[str, Array]]:
     return one
 
 
-def training_time(
-    program: Program, rows: Rows, tile: Tile, devices: Sequence[jax.Device], seeding: Seeding, seconds: float
-) -> Timing:
-    """The time of one step of a wave of `rows`, from runs of together about `seconds`."""
+def short_training(program: Program, rows: Rows, tile: Tile, devices: Sequence[jax.Device], seeding: Seeding) -> Short:
+    """So many steps of the first wave of `rows` as take about a third of a second."""
     wanted = RUN_SECONDS / (tile.models * estimate.step_seconds(program))
     steps = min(LONGEST_SEGMENT * max(1, round(wanted / LONGEST_SEGMENT)), max(program.schedule.steps, 1))
     inputs = wave_inputs([rows], first_wave(rows, tile, devices), None)
-    found = timed(tile_runner(training(program, steps), tile, devices, seeding), inputs, seconds)
-    return found._replace(seconds=found.seconds / steps)
+    return compiled(tile_runner(training(program, steps), tile, devices, seeding), inputs, steps)
 
 
-def judging_time(
+def judgement(
     program: Program,
     rows: Rows,
     tile: Tile,
     devices: Sequence[jax.Device],
     seeding: Seeding,
     arrays: dict[str, Array],
-) -> Timing:
-    """The time of what follows training, of a wave of `rows` with these trained arrays."""
+) -> Short:
+    """What follows training, of the first wave of `rows` with these trained arrays."""
     coordinates, _, seeds = wave_inputs([rows], first_wave(rows, tile, devices), None)
-    return timed(tile_runner(judging(program), tile, devices, seeding), (coordinates, arrays, seeds), 0.0)
+    return compiled(tile_runner(judging(program), tile, devices, seeding), (coordinates, arrays, seeds), 1)
 
 
-def timed(runner: tuple[Callable, Any], inputs: PyTree, seconds: float) -> Timing:
-    """Compile a function of a wave, and run it until `seconds` are over, once at least."""
+def compiled(runner: tuple[Callable, Any], inputs: PyTree, steps: int) -> Short:
+    """The function of a wave compiled for these inputs."""
     run, sharding = runner
     inputs = jax.device_put(inputs, sharding)
     begun = time.perf_counter()
     with not_kept(), jax.default_matmul_precision("highest"):
-        compiled = jax.jit(run).lower(*inputs).compile()
-    compile_seconds, each, arrays = time.perf_counter() - begun, [], {}
-    while not each or sum(each) < seconds:
-        begun = time.perf_counter()
-        arrays = jax.block_until_ready(compiled(*inputs))
-        each.append(time.perf_counter() - begun)
-    return Timing(compile_seconds, statistics.median(each), arrays)
+        made = jax.jit(run).lower(*inputs).compile()
+    return Short(lambda: made(*inputs), steps, time.perf_counter() - begun)
+
+
+def repeated(short: Short, seconds: float) -> float:
+    """The median of the seconds of a step, from runs of together `seconds`, two at least: the first one warms up."""
+    each = [short.step_seconds() for _ in range(2)]
+    while sum(each) * short.steps < seconds:
+        each.append(short.step_seconds())
+    return statistics.median(each)
 
 
 @contextmanager

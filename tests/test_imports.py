@@ -60,13 +60,15 @@ ROOMS = {
     "axes": "features following geometry grid leaves program",
     "estimate": "arguments evaluation exact objective program",
     "probing": "estimate evaluation grid models program record sweep training",
+    "tuning": "grid probing program sweep",
     "memory": "axes estimate experiment grid labels leaves measuring program reading sweep",
     # what a user typed, and the run
     "searching": "arguments catalogue",
     "components": "arguments features initial models objective optimizers polishing weighting",
     "config": "arguments axes catalogue components experiment grid program record searching sweep teaching",
     "continuing": "config grid optimizers store",
-    "planning": "arguments config continuing estimate experiment grid measuring program reading store",
+    "planning": "arguments components config continuing estimate experiment grid measuring program reading store"
+    " tuning",
     "forecast": "estimate measuring planning probing",
     "console": "config experiment planning statistics",
     "work": "config console experiment grid interrupt measuring planning store sweep",
