@@ -6,8 +6,10 @@ hidden dimensions and a batch:
     (0.9 + 0.15 m) ns * n * batch
 
 where an exact objective counts as a batch of as many examples as take its time (`exact.examples`).
-They decide nothing but the size of a block and the time that a plan shows. On another machine the bar tells the truth
-after the first tiles.
+They decide the size of a block and the time that a run shows before it starts; `plan=true` measures instead
+(`superpose.forecast`). On another machine the bar tells the truth after the first tiles.
+
+The tile is a fit, too, to the best of the tiles from 1 to 128. benchmarks/tiles.py measures them and fits both anew.
 """
 
 import os
@@ -133,7 +135,7 @@ def tile_lanes(program: Program, platform: str, memory: float) -> int:
 
 def block_rows(program: Program, tile_models: int, row_bytes: int, rows: int) -> int:
     """Rows of a block: whole tiles, about 15 s of work on a device and at most 64 MB, all blocks about equally full."""
-    seconds = step_seconds(program) * program.updates * tile_models
+    seconds = (step_seconds(program) * program.updates + judging_seconds(program)) * tile_models
     tiles = int(max(1, min(BLOCK_SECONDS / max(seconds, 1e-9), BLOCK_BYTES / max(row_bytes * tile_models, 1))))
     needed = -(-rows // tile_models)
     return tile_models * -(-needed // -(-needed // tiles))
