@@ -28,7 +28,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from programs import BATCH
 from report import cores, machine
 from rich.console import Console
 from rich.table import Table
@@ -50,6 +49,7 @@ from superpose.probing import short_training
 from superpose.sweep import Seeding
 
 OUTPUT = Path("outputs/bench")
+BATCH = 1024
 SIZES = ("2,1", "5,2", "20,5", "80,20", "100,20", "400,30")
 KINDS = {"sparsity": "features.density", "importance": "weighting.base", "seeds": ""}
 TILES = (1, 2, 4, 8, 16, 32, 64, 128)

@@ -7,6 +7,7 @@ block is a run of rows, the unit of work and of storage; block k belongs to shar
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -63,7 +64,11 @@ class Rows:
         return Rows(self.axes, self.values[index], self.seeds[index])
 
     def traced(self) -> dict[str, np.ndarray]:
-        """What a program sees of each axis: float32 (row,)."""
+        """What a program sees of each axis: float32 (row,). Found once, since each tile of a block asks for it."""
+        return self._traced
+
+    @cached_property
+    def _traced(self) -> dict[str, np.ndarray]:
         return {axis: traced(axis, self.values[:, k]) for k, axis in enumerate(self.axes)}
 
     def identities(self) -> list[tuple[float | int, ...]]:
