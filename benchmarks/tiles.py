@@ -21,6 +21,7 @@ which reads the JSON, and prints the TILE_BYTES and LARGEST_TILE whose worst sha
 
 import argparse
 import json
+import os
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -28,7 +29,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from report import cores, machine
+from report import machine
 from rich.console import Console
 from rich.table import Table
 
@@ -138,7 +139,7 @@ def main():
     parser.add_argument("--refit", action="store_true", help="fit the formulas to the rates that were measured")
     arguments, console = parser.parse_args(), Console(highlight=False, width=200)
     jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_num_cpu_devices", cores())
+    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
     devices, kept = jax.devices(), OUTPUT / "tiles.json"
     result: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {"rates": {}}
     if arguments.refit:
