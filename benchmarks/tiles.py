@@ -71,10 +71,15 @@ def grid(kind: str, models: int) -> Grid:
     return Grid((Axis(kind, tuple(np.linspace(0.0, 0.95, models).tolist()), KINDS[kind]),), (0,))
 
 
+def by_formula(size: str, kind: str) -> int:
+    """The tile that the package chooses, where memory does not limit it."""
+    return estimate.tile_budget(program(size, kind), "cpu", 1e12, shared=kind != "seeds")
+
+
 def rates(size: str, kind: str, rounds: int, devices: Sequence[jax.Device]) -> dict[int, float]:
     """Model-steps per second by tile, the formula's own among them; tiles that take turns, and of each the fastest."""
     whole = program(size, kind)
-    own = estimate.tile_budget(whole, "cpu", estimate.device_memory(devices[0], len(devices)))
+    own = by_formula(size, kind)
     largest = next((tile for tile in TILES if tile * estimate.example_bytes(whole) > 16e6), TILES[-1])
     shorts = {}
     for models in sorted({own, *(tile for tile in TILES if tile <= largest)}):
@@ -96,9 +101,15 @@ def share(found: dict[int, float], models: float) -> float:
 
 def refit(rates: dict[str, dict[str, dict[int, float]]], devices: int, console: Console):
     """Print the constants of estimate.py that fit the rates best, by kind, size and tile."""
-    found = [(estimate.example_bytes(program(size, kind)), rates[kind][size]) for kind in rates for size in rates[kind]]
+
+    def fit(size: str, kind: str, *given: Any) -> float:
+        own = program(size, kind)
+        if kind == "seeds":
+            return share(rates[kind][size], estimate.drawn_models(estimate.draw_bytes(own), given[0]))
+        return share(rates[kind][size], estimate.cached_models(estimate.example_bytes(own), *given))
+
     worst = {
-        given: min(share(of_tile, estimate.cached_models(batch, *given)) for batch, of_tile in found)
+        given: min(fit(size, kind, *given) for kind in rates for size in rates[kind])
         for given in product((2.0 ** (np.arange(-4, 5) / 2) * 640e3).tolist(), (16, 32, 64, 128))
     }
     best = max(worst, key=lambda given: worst[given])
@@ -149,9 +160,7 @@ def main():
         found: dict[str, dict[int, float]] = {}
         for size in arguments.sizes:
             found[size] = rates(size, kind, arguments.rounds, devices)
-        memory = estimate.device_memory(devices[0], len(devices))
-        own = {s: estimate.tile_budget(program(s, kind), "cpu", memory) for s in found}
-        console.print(table(kind, found, own))
+        console.print(table(kind, found, {size: by_formula(size, kind) for size in found}))
         result["machine"] = machine()
         result["rates"].setdefault(kind, {}).update(found)
         OUTPUT.mkdir(parents=True, exist_ok=True)

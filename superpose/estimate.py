@@ -81,8 +81,12 @@ def judging_seconds(program: Program) -> float:
     return judgings(program) * each * step_seconds(program) / examples(program)
 
 
-def tile_budget(program: Program, platform: str, memory: float) -> int:
+def tile_budget(program: Program, platform: str, memory: float, *, shared: bool = True) -> int:
     """How many models one device trains at once: what its cache likes, at most what fits in a device's `memory` bytes.
+
+    Args:
+        shared: whether they share their draws, as the cells of a seed do. Models of several seeds do not: then what
+            fills a cache are the draws of a segment.
 
     Raises:
         InputError: not even one model fits.
@@ -90,7 +94,7 @@ def tile_budget(program: Program, platform: str, memory: float) -> int:
     if platform == "cpu" and scalar(program):
         likes = SCALAR_TILE
     elif platform == "cpu":
-        likes = cached_models(example_bytes(program))
+        likes = cached_models(example_bytes(program)) if shared else drawn_models(draw_bytes(program))
     else:
         likes = ACCELERATOR_TILE
     fits = most_models(program, memory)
@@ -111,6 +115,11 @@ def cached_models(batch_bytes: float, tile_bytes: float = TILE_BYTES, largest: i
     """
     fill = tile_bytes / batch_bytes
     return int(np.clip(round(max(fill, (8 * fill) ** 0.5)), 1, largest))
+
+
+def drawn_models(draws_bytes: float, tile_bytes: float = TILE_BYTES) -> int:
+    """How many models that share no draws a core trains best at once, the draws of each taking so many bytes."""
+    return int(np.clip(round(tile_bytes / draws_bytes), 1, LARGEST_TILE))
 
 
 def most_models(program: Program, memory: float) -> int:

@@ -169,7 +169,7 @@ def tile_budget(run: Run, variant: Variant, devices: list[jax.Device]) -> tuple[
     if isinstance(asked, int):
         return asked, ""
     memory = estimate.device_memory(devices[0], len(devices))
-    budget = estimate.tile_budget(program, devices[0].platform, memory)
+    budget = estimate.tile_budget(program, devices[0].platform, memory, shared=variant.grid.cells > 1)
     if asked is None:
         return budget, ""
     fit, most = partial(fitted, run, variant, devices), estimate.most_models(program, memory)
