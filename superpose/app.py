@@ -19,6 +19,7 @@ from superpose.config import Compute, Run
 from superpose.console import Bar, duration, log, logged, results, show_claims, show_plan
 from superpose.continuing import set_aside
 from superpose.experiment import Claim, Verdict
+from superpose.forecast import probed
 from superpose.interrupt import guarded
 from superpose.planning import Job, open_store, plan, where
 from superpose.store import Store
@@ -88,6 +89,7 @@ def execute(run: Run, console: Console) -> None:
             repair(damaged, console)
     jobs = plan(run, table, earlier, devices)
     mapping.check_size(jobs, maps)
+    jobs = [probed(job, devices) for job in jobs] if run.plan else jobs
     show_plan(console, run, jobs, devices, [f"{label}: {each.told()}" for label, each in maps.items()])
     warn(table, console, note(devices))
     if run.plan:

@@ -38,6 +38,7 @@ SMALLEST = {
     "schedule.warmup": 0,
 }
 SWITCHES = ("objective.zero_free",)
+SEARCH = "search"  # compute.tile: found by measuring
 LEAST = {"init.std": 0, "init.instances": 1}
 
 
@@ -47,14 +48,14 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
     Raises:
         InputError: one does not.
     """
-    compute = {
-        f"compute.{key}": 1 for key in ("devices", "tile", "block", "shards") if settings["compute"][key] is not None
-    }
+    counts = ("devices", "tile", "block", "shards")
+    compute = {f"compute.{key}": 1 for key in counts if settings["compute"][key] not in (None, SEARCH)}
     for path, smallest in {**SMALLEST, **compute}.items():
         part, key = path.split(".")
         value = settings[part].get(key, smallest)
         if isinstance(value, bool) or not isinstance(value, int) or value < smallest:
-            raise InputError(f"`{path}` must be an integer of at least {smallest}, got {value!r}.")
+            more = f" or {SEARCH}" if path == "compute.tile" else ""
+            raise InputError(f"`{path}` must be an integer of at least {smallest}{more}, got {value!r}.")
     for path, least in LEAST.items():
         part, key = path.split(".")
         value = settings[part].get(key, least)

@@ -36,7 +36,7 @@ OF_THE_KEYS = ("seed.init", "seed.data", "seed.root")
 class Compute:
     platform: str | None = None
     devices: int | None = None
-    tile: int | None = None
+    tile: int | str | None = None
     block: int | None = None
     shard: int = 0
     shards: int = 1

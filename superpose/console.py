@@ -70,8 +70,12 @@ def show_plan(console: Console, run: Run, jobs: list[Job], devices: list, more: 
     console.print(table)
     kind = f"{len(devices)} {devices[0].platform} device{'s' * (len(devices) > 1)} ({devices[0].device_kind})"
     programs = sum(job.missing > 0 for job in jobs)
-    time = f"about {duration(expected_seconds(jobs))}" if devices[0].platform == "cpu" else "unknown on this device"
+    known = run.plan or devices[0].platform == "cpu"
+    time = f"about {duration(expected_seconds(jobs))}" if known else "unknown on this device"
     cost = f"{programs} program{'s' * (programs != 1)} to compile, memory about {working_bytes(jobs) / 1e9:.1f} GB"
+    for job in (job for job in jobs if job.tuned):
+        told = f"{job.label}: tiles of {job.schema.tile.models} models {job.tuned}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
     console.print(f"on {kind}: {f'{cost}, time {time}' if programs else 'nothing to train'}", soft_wrap=True)
     if run.compute.shards > 1:
         console.print(f"this is shard {run.compute.shard} of {run.compute.shards}")
@@ -128,6 +132,8 @@ class Bar:
     def start(self, job: Job, models: int, first: int = 0) -> None:
         """A line for so many models, which train from step `first`."""
         self.label, self.steps = job.label, job.variant.program.updates - first
+        if job.tuned:
+            log.info("%s: tiles of %d models %s", job.label, job.schema.tile.models, job.tuned)
         name = f"{job.label}, level {self.level}" if self.level else job.label
         self.task = self.progress.add_task(name, total=models, steps=self.steps, note="compiling")
 

@@ -7,7 +7,7 @@ block is a run of rows, the unit of work and of storage; block k belongs to shar
 
 import dataclasses
 from collections.abc import Iterable, Sequence
-from itertools import product
+from functools import cached_property
 
 import numpy as np
 
@@ -64,7 +64,11 @@ class Rows:
         return Rows(self.axes, self.values[index], self.seeds[index])
 
     def traced(self) -> dict[str, np.ndarray]:
-        """What a program sees of each axis: float32 (row,)."""
+        """What a program sees of each axis: float32 (row,). Found once, since each tile of a block asks for it."""
+        return self._traced
+
+    @cached_property
+    def _traced(self) -> dict[str, np.ndarray]:
         return {axis: traced(axis, self.values[:, k]) for k, axis in enumerate(self.axes)}
 
     def identities(self) -> list[tuple[float | int, ...]]:
@@ -111,7 +115,8 @@ class Grid:
 
     def rows(self) -> Rows:
         """Every model, seed by seed, the last axis fastest."""
-        cells = np.array(list(product(*(axis.points for axis in self.axes))), np.float64).reshape(self.cells, -1)
+        points = np.meshgrid(*(np.array(axis.points, np.float64) for axis in self.axes), indexing="ij")
+        cells = np.stack([column.ravel() for column in points], axis=1) if points else np.empty((1, 0))
         seeds = np.repeat(np.array(self.seeds, np.int64), self.cells)
         return Rows(self.names, np.tile(cells, (len(self.seeds), 1)), seeds)
 
@@ -156,31 +161,31 @@ def _even(count: int, most: int) -> int:
     return -(-count // -(-count // most))
 
 
-def lanes(rows: Rows, cells: int) -> list[np.ndarray]:
-    """The rows seed by seed, in runs of at most `cells`: indices into `rows`."""
+def lanes(rows: Rows, cells: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows seed by seed, in runs of at most `cells`: their indices, and for each the number of its lane."""
     order = np.argsort(rows.seeds, kind="stable")
-    starts = np.flatnonzero(np.diff(rows.seeds[order], prepend=-1))
-    of_seed = np.split(order, starts[1:]) if len(order) else []
-    return [run[k : k + cells] for run in of_seed for k in range(0, len(run), cells)]
+    first = np.diff(rows.seeds[order], prepend=-1) != 0
+    place = np.arange(len(order))
+    place -= np.maximum.accumulate(np.where(first, place, 0))
+    return order, np.cumsum(place % cells == 0) - 1
 
 
 def tiles(rows: Rows, tile: Tile) -> np.ndarray:
     """Indices into `rows`, (tile, tile.seeds, tile.cells); what a short lane or tile lacks repeats a row of its own."""
-    padded = [
-        np.resize(np.concatenate([lane, np.repeat(lane[:1], tile.cells)]), tile.cells)
-        for lane in lanes(rows, tile.cells)
-    ]
-    short = -len(padded) % tile.seeds
-    return np.stack(padded + padded[-1:] * short).reshape(-1, tile.seeds, tile.cells)
+    order, lane = lanes(rows, tile.cells)
+    begins = np.flatnonzero(np.diff(lane, prepend=-1))
+    padded = np.repeat(order[begins, None], tile.cells, axis=1)
+    padded[lane, np.arange(len(order)) - begins[lane]] = order
+    whole = -(-len(padded) // tile.seeds) * tile.seeds
+    return padded[np.minimum(np.arange(whole), len(padded) - 1)].reshape(-1, tile.seeds, tile.cells)
 
 
 def pack(rows: Rows, tile: Tile, block_rows: int) -> list[Rows]:
     """The rows cut into blocks of at most `block_rows`, a block made of whole tiles."""
-    groups: list[list[np.ndarray]] = []
     per_block = max(block_rows // tile.models, 1) * tile.seeds
-    all_lanes = lanes(rows, tile.cells)
-    groups = [all_lanes[k : k + per_block] for k in range(0, len(all_lanes), per_block)]
-    return [rows[np.concatenate(group)] for group in groups]
+    order, lane = lanes(rows, tile.cells)
+    begins = np.flatnonzero(np.diff(lane // per_block, prepend=0))
+    return [rows[index] for index in np.split(order, begins)] if len(order) else []
 
 
 def of_shard(blocks: Iterable[int], shard: int, shards: int) -> list[int]:

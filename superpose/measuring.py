@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -34,9 +33,9 @@ def measurer(measure: Measure, program: Program) -> Measurer:
         parts = []
         for start in range(0, len(rows), ROWS_AT_ONCE):
             index = np.minimum(np.arange(start, start + ROWS_AT_ONCE), len(rows) - 1)
-            chosen = jax.tree.map(lambda a, index=index: jnp.asarray(a[index]), (rows.traced(), needed))
+            chosen = jax.tree.map(lambda a, index=index: a[index], (rows.traced(), needed))
             with jax.default_matmul_precision("highest"):
-                found = compiled(*chosen, jnp.asarray(rows.seeds[index].astype(np.uint32)))
+                found = compiled(*chosen, rows.seeds[index].astype(np.uint32))
             parts.append(
                 jax.tree.map(lambda a, count=min(len(rows) - start, ROWS_AT_ONCE): np.asarray(a)[:count], found)
             )

@@ -54,7 +54,8 @@ def sweep_grid(
     program = dataclasses.replace(program, axes=tuple((axis.name, axis.target) for axis in grid.axes))
     devices = jax.local_devices() if devices is None else devices
     memory = estimate.device_memory(devices[0], len(devices))
-    budget = estimate.tile_budget(program, devices[0].platform, memory) if tile is None else tile
+    own = estimate.tile_budget(program, devices[0].platform, memory, shared=grid.cells > 1)
+    budget = own if tile is None else tile
     shape = fit_tile(grid, budget, estimate.tile_lanes(program, devices[0].platform, memory))
     rows = grid.rows()
     ((_, arrays),) = sweep(program, [rows], tile=shape, devices=devices, seeding=seeding)

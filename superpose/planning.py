@@ -4,24 +4,27 @@ Nothing is written here. A store that exists has fixed its tile and blocks; for 
 """
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from superpose import estimate
+from superpose import estimate, tuning
 from superpose.arguments import InputError
+from superpose.components import SEARCH
 from superpose.config import Run, Variant
 from superpose.continuing import Earlier, earlier
 from superpose.experiment import Measure, measured
-from superpose.grid import Grid, Rows, Tile, fit_tile, pack
+from superpose.grid import Grid, Rows, Tile, fit_tile, of_shard, pack, tiles
 from superpose.measuring import Measurer, measurer
 from superpose.program import Program
 from superpose.reading import description
-from superpose.store import MODELS, Schema, Store
+from superpose.store import MODELS, Schema, Store, match
 
-COMPILE_SECONDS = 3.0
+RUN_SECONDS = 5.0  # a run of no models: Python's imports, the labelled arrays, the figure, the claims
+COMPILE_SECONDS = 5.0
 RUNTIME_BYTES = 0.5e9
 MAP_TILES = 5  # a level of a map has about a fifth of the cells of its start, or more: it fills a tile of that size
 ROW_BYTES = 500  # of a row in the plan: its columns, its key
@@ -29,7 +32,16 @@ ROW_BYTES = 500  # of a row in the plan: its columns, its key
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One variant's share of a run."""
+    """One variant's share of a run.
+
+    Args:
+        done: models that are trained already.
+        blocks: how many are to be trained, by all shards.
+        waves, wave_steps: how many waves this shard trains, and the steps of all of them together.
+        seconds, compile_seconds: what they and the compiles will take.
+        bytes: the memory that their training will take.
+        tuned: how the tile was found, where it was searched for.
+    """
 
     label: str
     variant: Variant
@@ -38,9 +50,13 @@ class Job:
     rows: Rows
     done: int
     blocks: int
+    waves: int
+    wave_steps: int
     seconds: float
+    compile_seconds: float
     bytes: float
     earlier: Earlier | None
+    tuned: str = ""
     compiled: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
     """What was compiled for the variant; a job made of this one with `dataclasses.replace` shares it."""
 
@@ -85,19 +101,24 @@ def job(run: Run, label: str, store: Store | None, before: Store | None, devices
     variant = run.variants[label]
     check_size(variant.grid)
     program, rows = variant.program, variant.grid.rows()
-    schema = new_schema(run, label, devices) if store is None else store.schema(label)
-    old = before or store
-    if old is not None:
+    old, tuned = before or store, ""
+    if old is None:
+        budget, tuned = tile_budget(run, variant, devices)
+        schema = new_schema(run, label, devices, budget)
+    else:
         made = old.schema(label)
+        schema = store.schema(label) if store else new_schema(run, label, devices, made.attributes["tile_budget"])
         schema = dataclasses.replace(schema, tile=made.tile, block_rows=made.block_rows, attributes=made.attributes)
         check_tile(run, schema)
     done = store.count_done(label, rows)[0] if store else 0
     start = Earlier(before, label, variant) if before else None
-    seconds = estimate.step_seconds(program) * program.updates * (len(rows) - done) / len(devices)
+    blocks = missing_blocks(store, label, schema, rows)
+    waves, steps = work(run, blocks, schema.tile, program, start, len(devices))
+    seconds = schema.tile.models * (steps * estimate.step_seconds(program) + waves * estimate.judging_seconds(program))
     lanes = schema.tile.seeds * estimate.draw_bytes(program)
     working = len(devices) * (schema.tile.models * estimate.model_bytes(program) + lanes)
-    blocks = missing_blocks(store, label, schema, rows)
-    return Job(label, variant, run.experiment.measures(), schema, rows, done, blocks, seconds, working, start)
+    measures, cost = run.experiment.measures(), (waves, steps, seconds, COMPILE_SECONDS, working)
+    return Job(label, variant, measures, schema, rows, done, len(blocks), *cost, start, tuned)
 
 
 def check_size(grid: Grid) -> None:
@@ -112,30 +133,62 @@ def check_size(grid: Grid) -> None:
 
 def check_tile(run: Run, schema: Schema) -> None:
     """Raise InputError if `compute.tile` asks for another tile than the store's."""
-    if run.compute.tile not in (None, schema.tile.models, schema.attributes["tile_budget"]):
+    if run.compute.tile not in (None, SEARCH, schema.tile.models, schema.attributes["tile_budget"]):
         raise InputError(
             f"The store was made with tiles of {schema.tile.models} models, got compute.tile={run.compute.tile}."
             " Another tile rounds differently, so a store keeps its own. Leave compute.tile out, or type name=NEW."
         )
 
 
-def missing_blocks(store: Store | None, label: str, schema: Schema, rows: Rows) -> int:
-    """How many blocks there are to train: those of the store that are not done, and those of models it lacks."""
+def missing_blocks(store: Store | None, label: str, schema: Schema, rows: Rows) -> dict[int, Rows]:
+    """The blocks there are to train: those of the store that are not done, and those of models it lacks."""
     if store is None:
-        return len(pack(rows, schema.tile, schema.block_rows))
-    known = set(store.all_rows(label).identities())
-    new = np.array([key not in known for key in rows.identities()], bool)
-    return len(pack(rows[new], schema.tile, schema.block_rows)) + len(store.missing(label, rows))
+        return dict(enumerate(pack(rows, schema.tile, schema.block_rows)))
+    missing = {number: store.rows(label, number) for number in store.missing(label, rows)}
+    fresh = match.new(store.all_rows(label), match.arrange(rows, schema.axes))
+    return missing | dict(enumerate(pack(fresh, schema.tile, schema.block_rows), store.blocks(label)))
 
 
-def new_schema(run: Run, label: str, devices: list[jax.Device]) -> Schema:
+def work(
+    run: Run, blocks: dict[int, Rows], tile: Tile, program: Program, start: Earlier | None, devices: int
+) -> tuple[int, int]:
+    """How many waves this shard trains, and the steps of all of them together; what continues is swept apart."""
+    own = [blocks[number] for number in of_shard(blocks, run.compute.shard, run.compute.shards)]
+    ahead = [start is not None and bool(start.has(block).all()) for block in own]
+    count = {False: 0, True: 0}
+    for block, kind in zip(own, ahead, strict=True):
+        count[kind] += len(tiles(block, tile))
+    afresh, continued = (-(-count[kind] // devices) for kind in (False, True))
+    before = start.steps if start else 0
+    return afresh + continued, afresh * program.updates + continued * (program.updates - before)
+
+
+def tile_budget(run: Run, variant: Variant, devices: list[jax.Device]) -> tuple[int, str]:
+    """The models that a device is to train at once in a new store, and how a search found them; "" without one."""
+    asked, program = run.compute.tile, variant.program
+    if isinstance(asked, int):
+        return asked, ""
+    memory = estimate.device_memory(devices[0], len(devices))
+    budget = estimate.tile_budget(program, devices[0].platform, memory, shared=variant.grid.cells > 1)
+    if asked is None:
+        return budget, ""
+    fit, most = partial(fitted, run, variant, devices), estimate.most_models(program, memory)
+    return tuning.searched(program, variant.grid, fit, devices, variant.seeding, budget, most)
+
+
+def fitted(run: Run, variant: Variant, devices: list[jax.Device], budget: int) -> Tile:
+    """The tile of a variant's grid."""
+    program, grid, asked = variant.program, variant.grid, isinstance(run.compute.tile, int)
+    few = -(-grid.cells // MAP_TILES) if run.refine and not asked else None
+    memory = estimate.device_memory(devices[0], len(devices))
+    return fit_tile(grid, budget, estimate.tile_lanes(program, devices[0].platform, memory), few)
+
+
+def new_schema(run: Run, label: str, devices: list[jax.Device], budget: int) -> Schema:
     """What the table of a variant holds, and the shape of its tiles and blocks, for a store that is new."""
     variant = run.variants[label]
     program, grid = variant.program, variant.grid
-    memory = estimate.device_memory(devices[0], len(devices))
-    budget = run.compute.tile or estimate.tile_budget(program, devices[0].platform, memory)
-    few = -(-grid.cells // MAP_TILES) if run.refine and not run.compute.tile else None
-    tile = fit_tile(grid, budget, estimate.tile_lanes(program, devices[0].platform, memory), few)
+    tile = fitted(run, variant, devices, budget)
     parts = {MODELS: program.variables()}
     parts |= {measure.name: measured(measure, program.model, program.task()) for measure in run.experiment.measures()}
     row_bytes = sum(v.dtype.itemsize * int(np.prod(v.shape)) for part in parts.values() for v in part.values())
@@ -169,8 +222,8 @@ def working_bytes(jobs: list[Job]) -> float:
 
 
 def expected_seconds(jobs: list[Job]) -> float:
-    """The time that the run will take on a CPU, one compile a program included."""
-    return sum((job.seconds + COMPILE_SECONDS for job in jobs if job.missing), 0.0)
+    """The time that the run will take, one compile a program included."""
+    return RUN_SECONDS + sum((job.seconds + job.compile_seconds for job in jobs if job.missing), 0.0)
 
 
 def where(path: Path) -> str:

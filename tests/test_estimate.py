@@ -15,6 +15,12 @@ def test_a_tile_shrinks_with_the_size_of_a_model():
     assert budgets == [32, 8, 4, 2]
 
 
+def test_models_that_share_no_draws_go_in_smaller_tiles():
+    """The draws of a segment, 20 batches of 4 * 2 * 1024 bytes, fill 640 kB in 4 models, of n = 5 in 2."""
+    sizes = ((2, 1), (5, 2), (20, 5), (400, 30))
+    assert [estimate.tile_budget(program(*size), "cpu", 16e9, shared=False) for size in sizes] == [4, 2, 1, 1]
+
+
 def test_a_tile_fits_in_memory_or_the_error_gives_the_number():
     large = program(400, 30)
     needs = estimate.model_bytes(large) + estimate.draw_bytes(large)

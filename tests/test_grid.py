@@ -167,7 +167,8 @@ def test_a_tile_holds_its_budget_and_divides_evenly(cells, seeds, budget):
 @given(CHOICES, st.integers(1, 6))
 def test_lanes_hold_each_row_once_and_one_seed(choice, cells):
     rows = chosen(choice)
-    found = lanes(rows, cells)
+    order, number = lanes(rows, cells)
+    found = [order[number == k] for k in range(number[-1] + 1)]
     assert sorted(np.concatenate(found).tolist()) == list(range(len(rows)))
     for lane in found:
         assert 1 <= len(lane) <= cells and len(set(rows.seeds[lane])) == 1
@@ -183,7 +184,7 @@ def test_tiles_hold_each_row_and_repeat_only_to_fill(choice, tile):
     found = tiles(rows, tile)
     assert found.shape[1:] == (tile.seeds, tile.cells)
     assert set(found.ravel()) == set(range(len(rows)))
-    needed = len(lanes(rows, tile.cells))
+    needed = lanes(rows, tile.cells)[1][-1] + 1
     assert len(found) == -(-needed // tile.seeds)
     flat = found.reshape(-1, tile.cells)
     for lane in flat:
@@ -205,6 +206,16 @@ def test_blocks_hold_each_row_once_within_their_limit(choice, tile, block_rows):
         assert len(block) <= max(block_rows, tile.models)
         assert len(tiles(block, tile)) <= per_block
     assert sum(len(tiles(block, tile)) for block in blocks) == len(tiles(rows, tile))  # nothing more is trained
+
+
+def test_a_million_models_are_cut_at_once():
+    """A block of 2^14 rows of one seed each; the last lane, tile and block are short."""
+    rows = grid_of(10, 100_001).rows()
+    tile = Tile(1, 8)
+    assert len(tiles(rows, tile)) == 2 * 100_001
+    blocks = pack(rows, tile, 2**14)
+    assert len(blocks) == -(-2 * 100_001 // 2**11) and sum(map(len, blocks)) == len(rows)
+    assert max(map(len, blocks)) == 10 * 2**10
 
 
 @PROPERTY

@@ -10,7 +10,7 @@ from rich.console import Console
 from test_refining import refined
 
 import superpose
-from superpose import labels, mapping, store, work
+from superpose import app, labels, mapping, store, work
 from superpose.arguments import InputError
 from superpose.grid import Axis, Grid, Rows
 from superpose.refining import NO_PHASE, UNTRAINED
@@ -154,8 +154,9 @@ def test_a_cell_without_a_usable_seed_has_no_phase(quick, monkeypatch):
     assert np.array_equal(np.unique(seen[0], return_counts=True), [[NO_PHASE, 1], [5, 20]]) and len(seen) == 1
 
 
-def test_a_plan_shows_the_start(lab):
+def test_a_plan_shows_the_start(lab, monkeypatch):
     file = io.StringIO()
+    monkeypatch.setattr(app, "probed", lambda job, devices: job)
     superpose.run_sweep([*WORDS, "refine=512", "plan=true", "sparsity=dense"], console=Console(file=file, width=200))
     shown = " ".join(file.getvalue().split())
     assert "33 sparsity x 33 importance x 2 seeds" in shown
