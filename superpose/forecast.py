@@ -17,6 +17,7 @@ from superpose.measuring import ROWS_AT_ONCE
 from superpose.planning import Job
 
 PROBE_SECONDS = 1.5
+JUDGING_SECONDS = 0.5
 FILE_SECONDS = 0.01
 
 
@@ -29,7 +30,7 @@ def probed(job: Job, devices: list[jax.Device]) -> Job:
     step = probing.repeated(training, PROBE_SECONDS)
     arrays = training.run()
     judgement = probing.judgement(*how, arrays)
-    judging = estimate.judgings(job.variant.program) * judgement.step_seconds()
+    judging = estimate.judgings(job.variant.program) * probing.repeated(judgement, JUDGING_SECONDS)
     first, turn = measuring_times(job, devices, arrays)
     seconds = job.wave_steps * step + job.waves * judging
     turns = -(-job.missing // ROWS_AT_ONCE) + job.blocks

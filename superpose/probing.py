@@ -106,8 +106,8 @@ def compiled(runner: tuple[Callable, Any], inputs: PyTree, steps: int) -> Short:
 
 
 def repeated(short: Short, seconds: float) -> float:
-    """The median of the seconds of a step, from runs of together `seconds`, two at least: the first one warms up."""
-    each = [short.step_seconds() for _ in range(2)]
+    """The median of the seconds of a step, from runs of together at least `seconds`."""
+    each: list[float] = []
     while sum(each) * short.steps < seconds:
         each.append(short.step_seconds())
     return statistics.median(each)

@@ -28,7 +28,7 @@ def screen(width: int = 200) -> tuple[Console, io.StringIO]:
 def job(steps: int) -> Mock:
     variant = Mock()
     variant.program.updates = steps
-    return Mock(spec=Job, label="relu [a]", variant=variant)
+    return Mock(spec=Job, label="relu [a]", variant=variant, tuned="")
 
 
 def shown(bar: Bar) -> str:

@@ -62,7 +62,7 @@ def test_only_what_is_left_is_foretold():
 
 
 def test_the_time_is_that_of_its_parts(monkeypatch):
-    """2 waves of 40 steps of 0.5 s, judged in 3 s each; 10 models measured in one turn of 64, and one for the block."""
+    """2 waves of 40 steps of 0.5 s, judged in 3 s each; 10 models measured in a turn of 64, and one more a block."""
     parts = iter([Short(lambda: {}, 20, 2.0), Short(lambda: {}, 1, 4.0)])
     monkeypatch.setattr(probing, "short_training", lambda *given: next(parts))
     monkeypatch.setattr(probing, "judgement", lambda *given: next(parts))
@@ -70,9 +70,9 @@ def test_the_time_is_that_of_its_parts(monkeypatch):
     monkeypatch.setattr(forecast, "measuring_times", lambda *given: (1.5, 0.25))
     planned = job(4)
     found = forecast.probed(planned, jax.devices())
-    files = len(planned.schema.arrays) * forecast.FILE_SECONDS
+    files = planned.blocks * len(planned.schema.arrays) * forecast.FILE_SECONDS
     assert found.compile_seconds == 2 + 4 + 1.5
-    assert found.seconds == pytest.approx(2 * 40 * 0.5 + 2 * 3 + 2 * 0.25 + files)
+    assert found.seconds == pytest.approx(2 * 40 * 0.5 + 2 * 3 + (1 + planned.blocks) * 0.25 + files)
 
 
 def test_a_probe_trains_and_judges_as_a_run_does():
