@@ -22,7 +22,6 @@ from superpose.models import AbstractToyModel
 from superpose.objective import AbstractObjective, Sampled
 from superpose.task import Task
 
-
 LARGEST_SORTED = 20  # features, up to which the strata of ByCount, which sorts, are tried
 
 

@@ -64,7 +64,7 @@ def show_plan(console: Console, run: Run, jobs: list[Job], devices: list, more: 
         grid = job.variant.grid
         several = [f"{len(axis.points)} {axis.name}" for axis in grid.axes if len(axis.points) > 1]
         axes = " x ".join([*several, f"{len(grid.seeds)} seed{'s' * (len(grid.seeds) > 1)}"])
-        tile = f"{job.schema.tile.seeds} x {job.schema.tile.cells}"
+        tile = f"{job.schema.tile.lanes} x {job.schema.tile.cells}"
         numbers = [f"{k:,}" for k in (len(job.rows), job.done, job.missing, job.blocks)]
         table.add_row(escape(job.label), axes, *numbers, tile, f"{job.variant.program.updates:,}")
     console.print(table)

@@ -1,8 +1,9 @@
 """Axes, the grid they span, and how its models are cut into tiles, blocks and shards. NumPy only.
 
 A cell is one point of the grid without its seed; a model is a cell and a seed, one row. A lane is one seed with up to
-`tile.cells` of its cells: its models share every draw. A tile is `tile.seeds` lanes that one device trains at once. A
-block is a run of rows, the unit of work and of storage; block k belongs to shard k mod N.
+`tile.cells` of its cells: its models share every draw, and where they agree in all axes that reach the features, every
+feature vector too. A tile is `tile.lanes` lanes that one device trains at once. A block is a run of rows, the unit of
+work and of storage; block k belongs to shard k mod N.
 """
 
 import dataclasses
@@ -123,37 +124,45 @@ class Grid:
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
-    """The models that one device trains at once: `seeds` lanes of `cells` models."""
+    """The models that one device trains at once: `lanes` lanes of `cells` models, which agree in the axes `alike`."""
 
-    seeds: int
+    lanes: int
     cells: int
+    alike: tuple[str, ...] = ()
 
     @property
     def models(self) -> int:
-        return self.seeds * self.cells
+        return self.lanes * self.cells
 
 
-def fit_tile(grid: Grid, budget: int, lanes: int = 1, most_cells: int | None = None) -> Tile:
+def fit_tile(grid: Grid, budget: int, lanes: int = 1, most_cells: int | None = None, reach: Sequence[str] = ()) -> Tile:
     """The tile of at most `budget` models for a grid: cells of one seed, which share their draws, then more seeds.
 
     More cells than the budget are divided evenly: 20 cells at a budget of 8 give 3 lanes of 7. So are more seeds than
     fit. Cells and seeds at once need two batch dimensions, which cost a CPU more than they bring: there `lanes` is 1,
-    and only a grid of one cell has tiles of several seeds.
+    and only a grid of one cell has tiles of several seeds. Where the axes that do not reach the features fill a tile,
+    its models agree in those that do, and W x of all of them is one product.
 
     Args:
         grid: what is to be trained.
         budget: the models of a tile.
         lanes: how many seeds a tile may hold (`estimate.tile_lanes`).
         most_cells: how many cells a tile may hold, where the budget is not to be used up.
+        reach: the axes that reach the features (`Program.reach`).
 
     Raises:
         ValueError: a budget below 1.
     """
     if budget < 1:
         raise ValueError(f"A tile holds at least 1 model, got {budget}.")
-    cells = _even(grid.cells, min(budget, most_cells or budget))
-    most = budget if grid.cells == 1 and lanes == 1 else lanes
-    return Tile(_even(len(grid.seeds), max(1, min(most, budget // cells))), cells)
+    most = min(budget, most_cells or budget)
+    alike = tuple(axis.name for axis in grid.axes if axis.name in reach)
+    points = int(np.prod([len(axis.points) for axis in grid.axes if axis.name in alike], dtype=int))
+    if grid.cells // points < max(most, 2):
+        alike, points = (), 1
+    cells = _even(grid.cells // points, most)
+    most_lanes = budget if grid.cells == 1 and lanes == 1 else lanes
+    return Tile(_even(len(grid.seeds) * points, max(1, min(most_lanes, budget // cells))), cells, alike)
 
 
 def _even(count: int, most: int) -> int:
@@ -161,29 +170,32 @@ def _even(count: int, most: int) -> int:
     return -(-count // -(-count // most))
 
 
-def lanes(rows: Rows, cells: int) -> tuple[np.ndarray, np.ndarray]:
-    """The rows seed by seed, in runs of at most `cells`: their indices, and for each the number of its lane."""
-    order = np.argsort(rows.seeds, kind="stable")
-    first = np.diff(rows.seeds[order], prepend=-1) != 0
+def lanes(rows: Rows, tile: Tile) -> tuple[np.ndarray, np.ndarray]:
+    """The rows lane by lane: their indices, and for each the number of its lane."""
+    same = [rows.values[:, rows.axes.index(axis)] for axis in tile.alike]
+    order = np.lexsort([*same, rows.seeds])
+    first = np.arange(len(order)) == 0
+    for key in (rows.seeds, *same):
+        first[1:] |= np.diff(key[order]) != 0
     place = np.arange(len(order))
     place -= np.maximum.accumulate(np.where(first, place, 0))
-    return order, np.cumsum(place % cells == 0) - 1
+    return order, np.cumsum(place % tile.cells == 0) - 1
 
 
 def tiles(rows: Rows, tile: Tile) -> np.ndarray:
-    """Indices into `rows`, (tile, tile.seeds, tile.cells); what a short lane or tile lacks repeats a row of its own."""
-    order, lane = lanes(rows, tile.cells)
+    """Indices into `rows`, (tile, tile.lanes, tile.cells); what a short lane or tile lacks repeats a row of its own."""
+    order, lane = lanes(rows, tile)
     begins = np.flatnonzero(np.diff(lane, prepend=-1))
     padded = np.repeat(order[begins, None], tile.cells, axis=1)
     padded[lane, np.arange(len(order)) - begins[lane]] = order
-    whole = -(-len(padded) // tile.seeds) * tile.seeds
-    return padded[np.minimum(np.arange(whole), len(padded) - 1)].reshape(-1, tile.seeds, tile.cells)
+    whole = -(-len(padded) // tile.lanes) * tile.lanes
+    return padded[np.minimum(np.arange(whole), len(padded) - 1)].reshape(-1, tile.lanes, tile.cells)
 
 
 def pack(rows: Rows, tile: Tile, block_rows: int) -> list[Rows]:
     """The rows cut into blocks of at most `block_rows`, a block made of whole tiles."""
-    per_block = max(block_rows // tile.models, 1) * tile.seeds
-    order, lane = lanes(rows, tile.cells)
+    per_block = max(block_rows // tile.models, 1) * tile.lanes
+    order, lane = lanes(rows, tile)
     begins = np.flatnonzero(np.diff(lane // per_block, prepend=0))
     return [rows[index] for index in np.split(order, begins)] if len(order) else []
 

@@ -56,7 +56,8 @@ def sweep_grid(
     memory = estimate.device_memory(devices[0], len(devices))
     own = estimate.tile_budget(program, devices[0].platform, memory, shared=grid.cells > 1)
     budget = own if tile is None else tile
-    shape = fit_tile(grid, budget, estimate.tile_lanes(program, devices[0].platform, memory))
+    lanes = estimate.tile_lanes(program, devices[0].platform, memory)
+    shape = fit_tile(grid, budget, lanes, reach=program.reach)
     rows = grid.rows()
     ((_, arrays),) = sweep(program, [rows], tile=shape, devices=devices, seeding=seeding)
     variables = program.variables()

@@ -115,7 +115,7 @@ def job(run: Run, label: str, store: Store | None, before: Store | None, devices
     blocks = missing_blocks(store, label, schema, rows)
     waves, steps = work(run, blocks, schema.tile, program, start, len(devices))
     seconds = schema.tile.models * (steps * estimate.step_seconds(program) + waves * estimate.judging_seconds(program))
-    lanes = schema.tile.seeds * estimate.draw_bytes(program)
+    lanes = schema.tile.lanes * estimate.draw_bytes(program)
     working = len(devices) * (schema.tile.models * estimate.model_bytes(program) + lanes)
     measures, cost = run.experiment.measures(), (waves, steps, seconds, COMPILE_SECONDS, working)
     return Job(label, variant, measures, schema, rows, done, len(blocks), *cost, start, tuned)
@@ -181,7 +181,8 @@ def fitted(run: Run, variant: Variant, devices: list[jax.Device], budget: int) -
     program, grid, asked = variant.program, variant.grid, isinstance(run.compute.tile, int)
     few = -(-grid.cells // MAP_TILES) if run.refine and not asked else None
     memory = estimate.device_memory(devices[0], len(devices))
-    return fit_tile(grid, budget, estimate.tile_lanes(program, devices[0].platform, memory), few)
+    lanes, reach = estimate.tile_lanes(program, devices[0].platform, memory), program.reach
+    return fit_tile(grid, budget, lanes, few, reach)
 
 
 def new_schema(run: Run, label: str, devices: list[jax.Device], budget: int) -> Schema:

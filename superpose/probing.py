@@ -78,7 +78,7 @@ def short_training(program: Program, rows: Rows, tile: Tile, devices: Sequence[j
     """So many steps of the first wave of `rows` as take about a third of a second."""
     wanted = RUN_SECONDS / (tile.models * estimate.step_seconds(program))
     steps = min(LONGEST_SEGMENT * max(1, round(wanted / LONGEST_SEGMENT)), max(program.schedule.steps, 1))
-    inputs = wave_inputs([rows], first_wave(rows, tile, devices), None)
+    inputs = wave_inputs([rows], first_wave(rows, tile, devices), tile, None)
     return compiled(tile_runner(training(program, steps), tile, devices, seeding), inputs, steps)
 
 
@@ -91,8 +91,8 @@ def judgement(
     arrays: dict[str, Array],
 ) -> Short:
     """What follows training, of the first wave of `rows` with these trained arrays."""
-    coordinates, _, seeds = wave_inputs([rows], first_wave(rows, tile, devices), None)
-    return compiled(tile_runner(judging(program), tile, devices, seeding), (coordinates, arrays, seeds), 1)
+    own, _, *of_lanes = wave_inputs([rows], first_wave(rows, tile, devices), tile, None)
+    return compiled(tile_runner(judging(program), tile, devices, seeding), (own, arrays, *of_lanes), 1)
 
 
 def compiled(runner: tuple[Callable, Any], inputs: PyTree, steps: int) -> Short:

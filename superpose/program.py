@@ -179,6 +179,12 @@ class Program(eqx.Module):
         return dataclasses.replace(leaves.put(self, self.path.target, point), path=None, record=Record(curve=False))
 
     @property
+    def reach(self) -> tuple[str, ...]:
+        """The axes that reach what is drawn: models that agree in them and in their seed train on the same vectors."""
+        drawn = not isinstance(self.objective, Exact)
+        return tuple(axis for axis, path in self.axes if drawn and path.startswith("features."))
+
+    @property
     def updates(self) -> int:
         """The steps of a model in all: those of the schedule, at each point of its path."""
         return self.schedule.steps * (1 if self.path is None else len(self.path.points))

@@ -1,11 +1,13 @@
 """All vectorisation: models as seeds x cells, in tiles, on devices. Knows no model, no Hydra and no disk.
 
-A tile is `tile.seeds` lanes of `tile.cells` models; it goes through all its steps on one device:
+A tile is `tile.lanes` lanes of `tile.cells` models; it goes through all its steps on one device:
 
     vmap over lanes( vmap over the cells of a lane( program ) )
 
-The keys of a lane are not mapped over its cells, so that its draws are made once. D devices run D tiles side by side, a
-wave; every wave has the same shape, so a program is traced once. A model's numbers do not depend on its neighbours.
+The keys of a lane are not mapped over its cells, so that its draws are made once; nor are the coordinates in which its
+models agree, so that W x is one product for the lane where these alone reach the features. D devices run D tiles side
+by side, a wave; every wave has the same shape, so a program is traced once. A model's numbers do not depend on its
+neighbours.
 """
 
 import dataclasses
@@ -25,6 +27,7 @@ from superpose.grid import Rows, Tile, tiles
 
 POLL_SECONDS = 0.002
 OneModel = Callable[..., dict[str, Array]]
+Coordinates = dict[str, Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +53,14 @@ def tile_runner(
 ) -> tuple[Callable, NamedSharding]:
     """The traced function of a wave, (device, lane, cell), and how its arguments lie on the devices."""
 
-    def model(coordinates: dict[str, Array], state: PyTree[Array], keys: tuple) -> dict[str, Array]:
-        return program(coordinates, *keys) if state is None else program(coordinates, state, keys[1])
+    def model(own: Coordinates, state: PyTree[Array], alike: Coordinates, keys: tuple) -> dict[str, Array]:
+        return program(own | alike, *keys) if state is None else program(own | alike, state, keys[1])
 
-    def lane(coordinates: dict[str, Array], state: PyTree[Array], seed: Array) -> dict[str, Array]:
-        return mapped(model, tile.cells, (0, 0, None))(coordinates, state, seeding.keys(seed))
+    def lane(own: Coordinates, state: PyTree[Array], alike: Coordinates, seed: Array) -> dict[str, Array]:
+        return mapped(model, tile.cells, (0, 0, None, None))(own, state, alike, seeding.keys(seed))
 
     def device(*wave: PyTree[Array]) -> dict[str, Array]:
-        return mapped(mapped(lane, tile.seeds, (0, 0, 0)), 1, (0, 0, 0))(*wave)
+        return mapped(mapped(lane, tile.lanes, (0, 0, 0, 0)), 1, (0, 0, 0, 0))(*wave)
 
     mesh, split = jax.sharding.Mesh(np.array(devices), ("device",)), PartitionSpec("device")
     run = jax.shard_map(device, mesh=mesh, in_specs=split, out_specs=split, check_vma=False)
@@ -134,7 +137,7 @@ def sweep(
     results: dict[int, dict[str, np.ndarray]] = {}
     for wave in [*queue, None]:
         if wave is not None:
-            inputs = jax.device_put(wave_inputs(blocks, wave, states), sharding)
+            inputs = jax.device_put(wave_inputs(blocks, wave, tile, states), sharding)
             if wave is queue[0]:
                 on_compile(_compile(run, inputs, compiled, key))
             running.append((wave, compiled[key](*inputs)))
@@ -156,23 +159,28 @@ def _compile(run: Callable, inputs: tuple, compiled: dict[str, Any], key: str) -
         return 0.0
     begun = time.perf_counter()
     with jax.default_matmul_precision("highest"):
-        compiled[key] = jax.jit(run).lower(*inputs).compile()
+        states = 1  # their memory becomes that of the trained arrays
+        compiled[key] = jax.jit(run, donate_argnums=states).lower(*inputs).compile()
     return time.perf_counter() - begun
 
 
 def wave_inputs(
     blocks: Sequence[Rows],
     wave: Sequence[tuple[int, np.ndarray]],
+    tile: Tile,
     states: Callable[[int], PyTree[np.ndarray]] | None,
 ) -> tuple:
-    """The coordinates, states and seeds of a wave, each (device, lane, cell, ...); a lane has one seed."""
-    each = [tile_inputs(blocks[k], index, states(k) if states else None) for k, index in wave]
+    """A wave's coordinates and states, (device, lane, cell, ...), and what a lane has one of, (device, lane): the
+    coordinates in which its models agree, and its seed."""
+    each = [tile_inputs(blocks[k], index, tile.alike, states(k) if states else None) for k, index in wave]
     return jax.tree.map(lambda *arrays: np.stack(arrays), *each)
 
 
-def tile_inputs(rows: Rows, index: np.ndarray, state: PyTree[np.ndarray] | None) -> tuple:
-    coordinates = {axis: values[index] for axis, values in rows.traced().items()}
-    return coordinates, jax.tree.map(lambda a: a[index], state), rows.seeds[index[:, 0]].astype(np.uint32)
+def tile_inputs(rows: Rows, index: np.ndarray, alike: Sequence[str], state: PyTree[np.ndarray] | None) -> tuple:
+    coordinates = rows.traced()
+    own = {axis: values[index] for axis, values in coordinates.items() if axis not in alike}
+    same = {axis: coordinates[axis][index[:, 0]] for axis in alike}
+    return own, jax.tree.map(lambda a: a[index], state), same, rows.seeds[index[:, 0]].astype(np.uint32)
 
 
 def collect(results: dict[str, np.ndarray], rows: int, index: np.ndarray, arrays: dict[str, np.ndarray]) -> None:

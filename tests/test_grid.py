@@ -143,6 +143,30 @@ def test_a_tile_with_several_lanes_takes_cells_first_then_seeds(cells, seeds, la
     assert fit_tile(grid_of(cells, seeds), 64, lanes) == expected
 
 
+@pytest.mark.parametrize(
+    ("levels", "lanes", "expected"),
+    [
+        ((7, 20), 1, Tile(1, 7, ("sparsity",))),  # 20 importances at a budget of 8: 7, 7, 6 of one sparsity
+        ((7, 5), 1, Tile(1, 7)),  # 5 do not fill a tile: 35 cells
+        ((7, 20), 4, Tile(1, 7, ("sparsity",))),
+        ((20, 1), 1, Tile(1, 7)),
+    ],
+)
+def test_cells_that_fill_a_tile_agree_in_what_reaches_the_features(levels, lanes, expected):
+    axes = [
+        Axis(name, tuple(np.linspace(0, 0.9, k))) for name, k in zip(("sparsity", "importance"), levels, strict=True)
+    ]
+    assert fit_tile(Grid(tuple(axes), (0, 1)), 8, lanes, reach=("sparsity",)) == expected
+
+
+def test_a_lane_has_one_point_of_the_axes_in_which_its_models_agree():
+    axes = Axis("sparsity", (0.0, 0.5)), Axis("importance", (0.1, 0.2, 0.3))
+    rows, tile = Grid(axes, (4, 5)).rows(), Tile(1, 2, ("sparsity",))
+    found = [{(rows.seeds[k], rows.values[k, 0]) for k in lane} for lane in tiles(rows, tile).reshape(-1, 2)]
+    assert all(len(lane) == 1 for lane in found)
+    assert len(found) == 8  # 2 seeds x 2 sparsities x (2 + 1 importances)
+
+
 def test_a_tile_holds_a_model():
     with pytest.raises(ValueError, match="A tile holds at least 1 model, got 0"):
         fit_tile(grid_of(3, 1), 0)
@@ -164,10 +188,10 @@ def test_a_tile_holds_its_budget_and_divides_evenly(cells, seeds, budget):
 
 
 @PROPERTY
-@given(CHOICES, st.integers(1, 6))
-def test_lanes_hold_each_row_once_and_one_seed(choice, cells):
-    rows = chosen(choice)
-    order, number = lanes(rows, cells)
+@given(CHOICES, TILES)
+def test_lanes_hold_each_row_once_and_one_seed(choice, tile):
+    rows, cells = chosen(choice), tile.cells
+    order, number = lanes(rows, tile)
     found = [order[number == k] for k in range(number[-1] + 1)]
     assert sorted(np.concatenate(found).tolist()) == list(range(len(rows)))
     for lane in found:
@@ -182,10 +206,10 @@ def test_lanes_hold_each_row_once_and_one_seed(choice, cells):
 def test_tiles_hold_each_row_and_repeat_only_to_fill(choice, tile):
     rows = chosen(choice)
     found = tiles(rows, tile)
-    assert found.shape[1:] == (tile.seeds, tile.cells)
+    assert found.shape[1:] == (tile.lanes, tile.cells)
     assert set(found.ravel()) == set(range(len(rows)))
-    needed = lanes(rows, tile.cells)[1][-1] + 1
-    assert len(found) == -(-needed // tile.seeds)
+    needed = lanes(rows, tile)[1][-1] + 1
+    assert len(found) == -(-needed // tile.lanes)
     flat = found.reshape(-1, tile.cells)
     for lane in flat:
         assert len(set(rows.seeds[lane])) == 1

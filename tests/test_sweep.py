@@ -85,7 +85,9 @@ def test_a_model_is_the_same_whatever_surrounds_it(reference, devices):
 
 
 @pytest.mark.parametrize(
-    ("kind", "tile"), [(ReLUOutput, Tile(3, 1)), (ReLUOutput, Tile(2, 2)), (Linear, Tile(1, 3))], ids=str
+    ("kind", "tile"),
+    [(ReLUOutput, Tile(3, 1)), (ReLUOutput, Tile(2, 2, ("importance",))), (Linear, Tile(1, 3, ("importance",)))],
+    ids=str,
 )
 def test_so_it_is_in_tiles_of_any_shape(reference, kind, tile):
     """And the largest difference from tiles of 1 x 3 is a rounding."""
@@ -127,7 +129,7 @@ def keys_of(seed: int, root: int = 0) -> tuple[list[int], list[int]]:
     return tuple(np.asarray(jax.random.key_data(key)).tolist() for key in pair)
 
 
-@pytest.mark.parametrize("tile", [Tile(1, 3), Tile(3, 1), Tile(2, 2)], ids=str)
+@pytest.mark.parametrize("tile", [Tile(1, 3), Tile(3, 1), Tile(2, 2), Tile(2, 2, ("sparsity",))], ids=str)
 def test_every_row_gets_its_own_coordinates_and_its_seeds_keys(tile):
     """init_key, data_key = split(fold_in(key(root), seed)), the same for all cells of a seed."""
     rows = grid([0.0, 0.9], [0.5, 0.7, 0.8], [0, 7, 2**32 - 1]).rows()
@@ -157,11 +159,24 @@ def test_the_cells_of_a_lane_share_their_draws():
     """No random bits, which are uint32, have the dimension of the lane's 7 cells; the float32 weights have it."""
     rows, tile = grid(np.linspace(0, 0.9, 7).tolist(), [0.8], [0]).rows(), Tile(1, 7)
     run, _ = tile_runner(partial(only_weights, program()), tile, jax.devices()[:1], Seeding())
-    inputs = wave_inputs([rows], waves([rows], tile, 1)[0], None)
+    inputs = wave_inputs([rows], waves([rows], tile, 1)[0], tile, None)
     shapes = re.findall(r"([a-z]+\d+)\[([\d,]+)\]", str(jax.make_jaxpr(run)(*inputs)))
     with_cells = {kind for kind, shape in shapes if "7" in shape.split(",")}
     assert "f32" in with_cells and "u32" not in with_cells
     assert ("u32", f"{N},32") in shapes or any(kind == "u32" and shape.endswith(f"{N},32") for kind, shape in shapes)
+
+
+def test_models_that_agree_in_what_reaches_the_features_share_their_products():
+    """W x and its gradient are one product for a lane's 3 models, without a batch dimension, where x is the lane's."""
+    rows = grid([0.0, 0.5], [0.5, 0.7, 0.9], [0]).rows()
+
+    def unbatched(tile: Tile) -> int:
+        run, _ = tile_runner(partial(only_weights, program()), tile, jax.devices()[:1], Seeding())
+        inputs = wave_inputs([rows], waves([rows], tile, 1)[0], tile, None)
+        return len(re.findall(r"dimension_numbers=\(\([^()]*\), \(\[\], \[\]\)\)", str(jax.make_jaxpr(run)(*inputs))))
+
+    assert unbatched(Tile(1, 3, ("sparsity",))) >= 2
+    assert unbatched(Tile(1, 3)) == 0
 
 
 def test_one_compile_and_every_model_is_reported():

@@ -6,7 +6,7 @@ The record is one attribute of the group, replaced whole. Its `blocks` says how 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
 
@@ -21,7 +21,7 @@ from superpose.store.files import Folder
 from superpose.store.schema import MODELS, Schema, decode_variable, encode_variable, flag
 
 RECORD = "superpose"
-FORMAT = 1
+FORMAT = 2
 
 
 def attributes(group: Path) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Table:
             part: {name: decode_variable(variable) for name, variable in variables.items()}
             for part, variables in record["parts"].items()
         }
-        tile = Tile(**record["tile"])
+        tile = Tile(**record["tile"] | {"alike": tuple(record["tile"]["alike"])})
         schema = Schema(tuple(record["axes"]), tile, record["block_rows"], parts, record["versions"], {}, found)
         dims = {name: decode_variable(variable) for name, variable in record["coordinates"].items()}
         return cls(path, schema, record["blocks"], tuple(record["notes"]), dims)
@@ -85,7 +85,7 @@ class Table:
             "format": FORMAT,
             "blocks": self.blocks,
             "axes": list(schema.axes),
-            "tile": {"seeds": schema.tile.seeds, "cells": schema.tile.cells},
+            "tile": asdict(schema.tile),
             "block_rows": schema.block_rows,
             "parts": {
                 part: {name: encode_variable(variable) for name, variable in variables.items()}
