@@ -1,10 +1,11 @@
 """Ways to draw a batch that variance.py compares. Each estimates the same expected loss without bias.
 
-`Sampled` of the package draws plainly, without zero vectors (`zero_free`), and spreads the first active feature and its
-value evenly over them (`even`). Tried beside it:
+`Sampled` of the package draws plainly, without zero vectors (`zero_free`), and those evenly (`even`, a lattice shifted
+at random). Tried beside it:
 
     Antithetic   half as many vectors, each with its mirror image, 1 - x_i where x_i is active
-    Quasi        a rank-1 lattice shifted at random, or Sobol's points with a random digital shift
+    EvenFirst    of the vectors that are not zero, the first active feature and its value spread evenly, nothing else
+    Quasi        plain sampling on the lattice; or Sobol's points with a random digital shift
     ByCount      strata of the number k of active features, for features of one density: as many of each k as chance
                  gives, or half of the batch for k = 1 and half for k > 1, weighted
 """
@@ -40,6 +41,19 @@ class Antithetic(AbstractObjective):
         return self.half.mean(both, task, noise)
 
 
+class EvenFirst(AbstractObjective):
+    """No zero vectors, and `first` spread evenly."""
+
+    free: Sampled
+
+    def noise(self, task: Task, *, key: PRNGKeyArray) -> PyTree[Array]:
+        noise_key, first_key = jax.random.split(key)
+        return task.features.noise(self.free.batch, key=noise_key), even(self.free.batch, first_key)
+
+    def loss(self, model: AbstractToyModel, task: Task, noise: PyTree[Array]) -> Float[Array, ""]:
+        return self.free.loss(model, task, noise)
+
+
 class Quasi(AbstractObjective):
     """The draws of `how` from points that fill the cube evenly."""
 
@@ -48,19 +62,11 @@ class Quasi(AbstractObjective):
 
     def noise(self, task: Task, *, key: PRNGKeyArray) -> PyTree[Array]:
         size = task.features.n + 1
-        u = sobol(size, self.how.batch, key) if self.sobol else lattice(size, self.how.batch, key)
-        return (u[:-1], u[-1]) if self.how.zero_free else u[:-1]
+        u = sobol(size, self.how.batch, key) if self.sobol else draws.lattice(size, self.how.batch, key=key)
+        return (u[1:], u[0]) if self.how.zero_free else u[1:]
 
     def loss(self, model: AbstractToyModel, task: Task, noise: PyTree[Array]) -> Float[Array, ""]:
         return self.how.loss(model, task, noise)
-
-
-def lattice(size: int, batch: int, key: PRNGKeyArray) -> Float[Array, "size batch"]:
-    """frac(k z_i / batch + shift_i) for odd z_i drawn once: without repeats up to batch / 2 dimensions."""
-    odd = 2 * np.random.default_rng(0).permutation(batch // 2) + 1
-    points = np.outer(np.resize(odd, size), np.arange(batch)) % batch / batch
-    u = jnp.asarray(points, jnp.float32) + draws.uniform(key, (size, 1))
-    return u - jnp.floor(u)
 
 
 def sobol(size: int, batch: int, key: PRNGKeyArray) -> Float[Array, "size batch"]:
@@ -81,7 +87,7 @@ class ByCount(AbstractObjective):
         n, several = task.features.n, self.batch // (2 if self.halves else 1)
         ranks = jnp.argsort(jnp.argsort(draws.uniform(order_key, (n, several)), axis=0), axis=0)
         values = draws.uniform(value_key, (n, several))
-        return ranks, values, draws.even(several, key=count_key), draws.even(self.batch - several, key=first_key)
+        return ranks, values, even(several, count_key), even(self.batch - several, first_key)
 
     def loss(self, model: AbstractToyModel, task: Task, noise: PyTree[Array]) -> Float[Array, ""]:
         assert isinstance(task.features, IndependentFeatures)
@@ -93,6 +99,11 @@ class ByCount(AbstractObjective):
             total += law[1] * task.loss(model, jnp.where((place >= 0) & (place < 1), place, 0))
         active = least + sum_below(law[least:], count)
         return total + jnp.sum(law[least:]) * task.loss(model, jnp.where(ranks < active, values, 0))
+
+
+def even(count: int, key: PRNGKeyArray) -> Float[Array, " count"]:
+    """(k + U) / count, k = 0 ... count - 1."""
+    return jnp.minimum((jnp.arange(count) + draws.uniform(key, ())) / count, 1 - 2**-24)
 
 
 def binomial(n: int, p: Float[Array, ""]) -> Float[Array, " count"]:
@@ -110,18 +121,17 @@ def sum_below(law: Float[Array, " count"], u: Float[Array, " batch"]) -> Int[Arr
 
 def candidates(n: int, batch: int) -> dict[str, AbstractObjective]:
     """Every way by its name; the first is what the others are compared with."""
-    plain, free, even = Sampled(batch), Sampled(batch, zero_free=True, even=False), Sampled(batch, zero_free=True)
-    half = Sampled(batch // 2), Sampled(batch // 2, zero_free=True)
+    plain, free, half = Sampled(batch), Sampled(batch, zero_free=True, even=False), batch // 2
     found: dict[str, AbstractObjective] = {
         "plain": plain,
-        "antithetic": Antithetic(half[0]),
+        "antithetic": Antithetic(Sampled(half)),
         "lattice": Quasi(plain, sobol=False),
         "Sobol": Quasi(plain, sobol=True),
         "zero-free": free,
-        "zero-free, even": even,
-        "zero-free, even, antithetic": Antithetic(half[1]),
-        "zero-free, lattice": Quasi(free, sobol=False),
+        "zero-free, antithetic": Antithetic(Sampled(half, zero_free=True, even=False)),
+        "zero-free, even first": EvenFirst(free),
         "zero-free, Sobol": Quasi(free, sobol=True),
+        "zero-free, even": Sampled(batch, zero_free=True),
     }
     counts = {"by count": ByCount(batch, halves=False), "by count, in halves": ByCount(batch, halves=True)}
     return found | counts if 2 < n <= LARGEST_SORTED else found

@@ -37,7 +37,7 @@ SMALLEST = {
     "schedule.steps": 1,
     "schedule.warmup": 0,
 }
-SWITCHES = ("objective.zero_free",)
+SWITCHES = ("objective.zero_free", "objective.even")
 SEARCH = "search"  # compute.tile: found by measuring
 LEAST = {"init.std": 0, "init.instances": 1}
 

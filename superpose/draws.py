@@ -13,6 +13,7 @@ import math
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -55,9 +56,22 @@ def uniform(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
     return jax.lax.bitcast_convert_type(bits >> 9 | jnp.uint32(0x3F800000), jnp.float32) - 1
 
 
-def even(count: int, *, key: PRNGKeyArray) -> Float[Array, " count"]:
-    """(k + U) / count, k = 0 ... count - 1: each is uniform on [0, 1), and together they fill it evenly.
+def lattice(size: int, count: int, *, key: PRNGKeyArray) -> Float[Array, "size count"]:
+    """(k z_i / count + U_i) mod 1, k = 0 ... count - 1: points that fill the cube evenly (Cranley and Patterson, 1976).
 
-    One draw U serves all. Rounding adds at most 2^-24.
+    Each point is uniform on [0, 1)^size, as the U_i are; so each mean over the points is unbiased. The z_i share no
+    factor with `count`: each coordinate fills [0, 1) evenly, that of i = 0 in order. They differ, so that each pair
+    fills the square. Where there are not as many, all coordinates but the first are independent draws.
     """
-    return jnp.minimum((jnp.arange(count) + uniform(key, ())) / count, 1 - 2**-24)
+    shift_key, rest_key = jax.random.split(key)
+    z = multipliers(count)[:size]
+    z = z if len(z) == size and count <= 2**16 else z[:1]
+    turn = jnp.asarray(z)[:, None] * jnp.arange(count, dtype=jnp.uint32) % count
+    u = turn / jnp.float32(count) + uniform(shift_key, (len(z), 1))
+    return jnp.concatenate([u - jnp.floor(u), uniform(rest_key, (size - len(z), count))])
+
+
+def multipliers(count: int) -> np.ndarray:
+    """1 and the other numbers up to count / 2 without a common factor with it, in one random order for all time."""
+    units = [z for z in range(2, count // 2 + 1) if math.gcd(z, count) == 1]
+    return np.append(1, np.random.default_rng(0).permutation(units)).astype(np.uint32)

@@ -51,11 +51,21 @@ class AbstractSparseFeatures(AbstractFeatures):
         """log P(x = 0); -inf where a feature is always active. Both probabilities below come from it."""
 
     @abc.abstractmethod
+    def nonzero_noise(
+        self, batch: int, *, even: bool, key: PRNGKeyArray
+    ) -> tuple[PyTree[Array], Float[Array, " batch"]]:
+        """What `nonzero` needs for `batch` examples. As `noise`, it depends on no field that a sweep may vary.
+
+        Args:
+            even: whether the examples are to be spread evenly, each with the law that it has alone, or independent.
+        """
+
+    @abc.abstractmethod
     def nonzero(self, noise: PyTree[Array], first: Float[Array, " batch"]) -> Float[Array, "n batch"]:
         """Feature vectors given that at least one feature is active.
 
         Args:
-            noise: base draws of `noise`.
+            noise: base draws, as of `noise`.
             first: one more uniform draw in [0, 1) for each example, which decides its first active feature.
         """
 
@@ -68,18 +78,6 @@ class AbstractSparseFeatures(AbstractFeatures):
     def active_probability(self) -> Float[Array, ""]:
         """P(x != 0), without the cancellation of 1 - P(x = 0)."""
         return -jnp.expm1(self.log_zero_probability)
-
-    def nonzero_noise(
-        self, batch: int, *, even: bool, key: PRNGKeyArray
-    ) -> tuple[PyTree[Array], Float[Array, " batch"]]:
-        """What `nonzero` needs for `batch` examples. As `noise`, it depends on no field that a sweep may vary.
-
-        Args:
-            even: spread `first` evenly over the batch, in order; else its draws are independent.
-        """
-        noise_key, first_key = jax.random.split(key)
-        first = draws.even(batch, key=first_key) if even else draws.uniform(first_key, (batch,))
-        return self.noise(batch, key=noise_key), first
 
     def zero_free(self, function: Callable[[Float[Array, "n batch"]], Array], noise: PyTree[Array]) -> Array:
         """An estimate of E f(x) from vectors that are not zero: P(x != 0) f(nonzero x) + P(x = 0) f(0).
@@ -97,7 +95,7 @@ def draws_nonzero(features: AbstractFeatures) -> TypeGuard[AbstractSparseFeature
 
     A class made from another may draw something else and inherit what it says of vectors that are not zero.
     """
-    parts = ("noise", "__call__", "nonzero", "log_zero_probability")
+    parts = ("noise", "__call__", "nonzero_noise", "nonzero", "log_zero_probability")
     home = lambda part: next(kind for kind in type(features).__mro__ if part in vars(kind))
     return isinstance(features, AbstractSparseFeatures) and len(set(map(home, parts))) == 1
 
@@ -146,6 +144,12 @@ class IndependentFeatures(AbstractSparseFeatures):
         p = self.densities[:, None]
         return jnp.where(noise < p, noise * (1 / p), 0.0)
 
+    def nonzero_noise(
+        self, batch: int, *, even: bool, key: PRNGKeyArray
+    ) -> tuple[Float[Array, "n batch"], Float[Array, " batch"]]:
+        u = draws.lattice(self.n + 1, batch, key=key) if even else draws.uniform(key, (self.n + 1, batch))
+        return u[1:], u[0]
+
     @property
     def log_zero_probability(self) -> Float[Array, ""]:
         """sum_i log(1 - p_i)."""
@@ -166,7 +170,8 @@ class IndependentFeatures(AbstractSparseFeatures):
             noise: base draws of `noise`.
             first: one more uniform draw in [0, 1) for each example.
         """
-        law = jnp.expm1(jnp.cumsum(self._log_inactive))
+        # no derivative by the densities: that of an index does not exist, and the logarithm's at p = 1 is infinite
+        law = jax.lax.stop_gradient(jnp.expm1(jnp.cumsum(self._log_inactive)))
         # XLA adds up in blocks, so that the sums may fall by a rounding: the maximum makes F one index. The last is 1.
         until = jax.lax.cummax(law / law[-1])
         before = jnp.concatenate([jnp.zeros(1), until[:-1]])

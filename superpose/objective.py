@@ -42,8 +42,8 @@ class Sampled(AbstractObjective):
         zero_free: draw none that is zero, and add the zero vector's loss with its probability. The expectation is the
             same, so that a `loss_curve` compares with a plain run's; the variance of a batch's gradient g falls from
             q Var(g | x != 0) + q (1 - q) (E[g | x != 0] - g(0))^2 to q^2 Var(g | x != 0), with q = P(x != 0).
-        even: where no vector is zero, spread the first active feature and its value evenly over the batch. That is
-            nearly all there is to draw where p is small. The examples of a batch are then not independent.
+        even: where none is zero, spread the examples of a batch evenly over what may be drawn (a lattice, shifted at
+            random). They are then not independent, and the gradient's variance falls further.
     """
 
     batch: int = eqx.field(static=True)

@@ -42,3 +42,38 @@ def test_threefry_gives_the_published_numbers():
     """Random123's known answer for a key and a counter of zeros is 6b200159 99ba4efe; its words are combined here."""
     found = draws.threefry(jnp.zeros(2, jnp.uint32), jnp.zeros((), jnp.uint32))
     assert int(found) == 0x6B200159 ^ 0x99BA4EFE
+
+
+@pytest.mark.parametrize("count", [1, 12, 1000, 1024])
+def test_a_lattice_fills_each_coordinate_evenly(count):
+    """Its sorted numbers are 1 / count apart, those of the first coordinate in order; rounding adds less than 2^-22."""
+    size = min(6, len(draws.multipliers(count)))
+    u = np.asarray(draws.lattice(size, count, key=KEYS["split"]), np.float64)
+    assert u.min() >= 0 and u.max() < 1
+    np.testing.assert_allclose(np.diff(np.sort(u)), 1 / count, atol=2**-22)
+    np.testing.assert_allclose((np.diff(u[0]) + 0.5) % 1 - 0.5, 1 / count, atol=2**-22)
+
+
+@pytest.mark.parametrize("count", [2, 7, 1000, 1024])
+def test_no_two_coordinates_of_a_lattice_go_together(count):
+    """z_i and z_j are units of the integers modulo `count`, and neither z_i = z_j nor z_i = -z_j."""
+    steps = draws.multipliers(count).astype(int)
+    assert steps[0] == 1 and len({min(z, count - z) for z in steps}) == len(steps)
+    assert all(np.gcd(z, count) == 1 for z in steps)
+
+
+def test_a_lattice_point_is_uniform():
+    """Over keys: within 5 sigma of the moments 1/2 and 1/3, whose variances are 1/12 and 4/45."""
+    keys = jax.random.split(jax.random.key(5), 4096)
+    u = np.asarray(jax.vmap(lambda key: draws.lattice(3, 8, key=key)[:, 5])(keys), np.float64)
+    assert np.abs(u.mean(axis=0) - 1 / 2).max() < 5 * np.sqrt(1 / 12 / 4096)
+    assert np.abs((u**2).mean(axis=0) - 1 / 3).max() < 5 * np.sqrt(4 / 45 / 4096)
+
+
+def test_more_coordinates_than_a_lattice_has_are_independent():
+    """Of 16 examples four: 1, 3, 5, 7 are the numbers up to 8 without a common factor with it."""
+    u = np.asarray(draws.lattice(5, 16, key=KEYS["split"]))
+    expected = draws.uniform(jax.random.split(KEYS["split"])[1], (4, 16))
+    assert len(draws.multipliers(16)) == 4
+    np.testing.assert_array_equal(u[1:], expected)
+    np.testing.assert_allclose(np.diff(np.sort(u[0])), 1 / 16, atol=2**-22)

@@ -54,12 +54,13 @@ def batches(objective: Sampled, at: ReLUOutput, turns: int) -> Callable[[float, 
     return lambda density, seed: np.asarray(found(density, jax.random.key(seed)), np.float64)
 
 
+@pytest.mark.parametrize("even", [False, True])
 @pytest.mark.parametrize(("n", "m"), [(2, 1), (20, 3)])
-def test_loss_and_gradient_are_unbiased(n, m):
+def test_loss_and_gradient_are_unbiased(n, m, even):
     """Each within 4 sigma of the exact one: of k numbers, each may lie as far out as one of k does with the probability
     that one alone lies beyond 4 sigma."""
     at, turns = model(n, m), 256
-    found = batches(Sampled(512, zero_free=True), at, turns)
+    found = batches(Sampled(512, zero_free=True, even=even), at, turns)
     truth = jax.jit(lambda p: jax.value_and_grad(lambda m: exact.loss(m, task(n, p), exact.Method()))(at))
     for density in (1.0, 0.1, 0.001):
         sample = found(density, 5)
@@ -73,7 +74,7 @@ def test_loss_and_gradient_are_unbiased(n, m):
 def test_the_variance_falls_as_theory_says(density):
     """A variance over K batches has a relative error of sqrt((kurtosis - 1) / K), here at most sqrt(4 / 2048)."""
     n, batch, turns, at = 20, 256, 2048, model(20, 3)
-    plain, free = (batches(Sampled(batch, kind), at, turns)(density, 6)[:, :-1] for kind in (False, True))
+    plain, free = (batches(Sampled(batch, kind, even=False), at, turns)(density, 6)[:, :-1] for kind in (False, True))
     asked = task(n, density)
     x = asked.features.nonzero(*asked.features.nonzero_noise(2**15, even=False, key=jax.random.key(7)))
     slope = jax.jit(jax.vmap(lambda one: ravel_pytree(jax.grad(lambda m: asked.loss(m, one[:, None]))(at))[0]))
@@ -89,7 +90,16 @@ def test_the_variance_falls_as_theory_says(density):
 def test_where_every_feature_is_active_it_is_plain_sampling():
     asked, at, key = task(4, 1.0), model(4, 2), jax.random.key(8)
     noise, first = asked.features.nonzero_noise(64, even=False, key=key)
-    assert float(Sampled(64, True).loss(at, asked, (noise, first))) == float(Sampled(64).loss(at, asked, noise))
+    plain = jnp.concatenate([first[None], noise[1:]])
+    assert float(Sampled(64, True).loss(at, asked, (noise, first))) == float(Sampled(64).loss(at, asked, plain))
+
+
+@pytest.mark.parametrize(("density", "factor"), [(1.0, 10), (0.001, 3)])
+def test_even_draws_have_less_variance(density, factor):
+    """Where all features are active the loss is smooth but for kinks; where one is, it is a function of one number."""
+    at = model(20, 3)
+    free, even = (batches(Sampled(512, True, kind), at, 256)(density, 6)[:, :-1] for kind in (False, True))
+    assert factor * even.var(axis=0).sum() < free.var(axis=0).sum()
 
 
 def test_cells_of_a_seed_share_their_draws():
