@@ -70,7 +70,7 @@ def multiples(ax: Axes, sizes: Sequence[dict[str, Any]], means: dict[str, float]
         if name not in means:
             continue
         shown = [size["multiple"][name] for size in sizes]
-        label = f"{SHORT[name]}: {means[name]:.2g}"
+        label = f"{SHORT[name]}: {means[name]:.3g}"
         ax.plot(range(len(sizes)), shown, color=colour, marker=marker, markersize=sized(name), label=label)
     ax.axhline(1, color=plots.FAINT, linewidth=0.6, zorder=0)
     ax.set_yscale("log")

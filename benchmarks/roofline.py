@@ -14,10 +14,10 @@ A step of a model takes x (n, batch) to a gradient. Each of these bounds its spe
         One uniform number an entry, shared by the cells of a tile.
 
 The rate of products is that of large float32 matrices, on all cores. The rate of passes is that of a loop that reads
-two arrays of a tile's size and writes one of them, with a comparison, a product and a sum, each core on arrays of its own:
-so it knows in which cache they lie. The rate of draws is that of superpose's generator, writing segments of 20 steps.
-The roofline is the least of the three: no program that does them at these rates is faster, even one that did all three
-at once.
+two arrays of a tile's size and writes one of them, with a comparison, a product and a sum, each core on arrays of its
+own: so it knows in which cache they lie. The rate of draws is that of superpose's generator, writing segments of 20
+steps. The roofline is the least of the three: no program that does them at these rates is faster, even one that did all
+three at once.
 """
 
 import os
