@@ -31,7 +31,7 @@ def texts() -> dict[str, str]:
     found: dict[str, str] = {}
     if bench is not None:
         found |= {name: sheet.markdown() for name, sheet in sheets(bench).items()}
-        found["machine"] = f"Medians of {bench['work']['repeats']}, on {told(bench['machine'])}"
+        found["machine"] = f"Medians of {bench['work']['repeats']} repeats, on {told(bench['machine'])}"
         left_out = [f"`{name}` was left out: {why}." for name, why in bench["left_out"].items()]
         found["machine"] += "".join(f"\n{line}" for line in left_out)
     if grown is not None:
