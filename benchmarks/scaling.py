@@ -4,8 +4,8 @@
 
 Each point is a run of the command line in one warm process, one number changed at a time and the others as in PANELS.
 `training` is training, judging, measuring and writing, without the compile of the training program; `whole` is the run
-from start to end, the compile, the figure and the claims included. A line of slope 1 shows what proportion would be; the
-slope that is told is that of `training` between the last two points.
+from start to end, the compile, the figure and the claims included. A line of slope 1 shows what proportion would be;
+the slope that is told is that of `training` between the last two points.
 
 Results: a table, and outputs/bench/scaling.json, scaling.png and scaling.svg. Run it on an idle machine.
 """
@@ -100,7 +100,8 @@ def sheet(result: dict[str, Any]) -> Sheet:
 
 def draw(result: dict[str, Any]) -> Figure:
     """A panel each, both axes logarithmic, the same seconds in all."""
-    seconds = [each[key] for points in result["panels"].values() for each in points for key in ("training", "whole")]
+    points = [point for of_panel in result["panels"].values() for point in of_panel]
+    seconds = [point[key] for point in points for key in ("training", "whole")]
     with plots.style():
         figure = Figure(figsize=(6.9, 4.3), layout="constrained")
         panels = figure.subplots(2, 3, sharey=True).ravel()
