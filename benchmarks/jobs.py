@@ -1,7 +1,5 @@
 """The work that compare.py gives its programs, size by size, and what a program tells of it."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 BATCH = 1024
@@ -48,7 +46,7 @@ class Timing(NamedTuple):
     model_steps: int
     seconds: float
     compile_seconds: float
-    more: Mapping[str, Any] = MappingProxyType({})
+    more: dict[str, Any] | None = None
 
     @property
     def rate(self) -> float:

@@ -65,7 +65,7 @@ def summary(found: Repeats) -> dict[str, Any]:
 def size(job: Job, found: dict[str, list[tuple[Timing, float]]]) -> dict[str, Any]:
     """One size: rates, multiples, superpose's own seconds, the machine's bounds and superpose's shares of them."""
     timings = {name: [timing for timing, _ in of] for name, of in found.items()}
-    limits, own = ([timing.more for timing in timings[name]] for name in ("roofline", "superpose"))
+    limits, own = ([timing.more or {} for timing in timings[name]] for name in ("roofline", "superpose"))
     programs = {name: of for name, of in timings.items() if name != "roofline"}
     rate = {name: middle(timing.rate for timing in of) for name, of in programs.items()}
     measured = {name: middle(each[name] for each in limits) for name in limits[0]}
