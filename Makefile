@@ -11,10 +11,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS))
 
-.PHONY: help install run test test-all check format bench figures torch clean
+.PHONY: help install run test test-all check format bench bench-scaling bench-write figures torch clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed ## make .venv and install superpose in it, editable
 
@@ -37,9 +37,15 @@ format: $(VENV)/check ## format the code and sort its imports
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-bench: $(VENV)/installed ## models trained per second beside other programs, and the phase diagrams; in outputs/bench
+bench: $(VENV)/installed ## speed beside other programs and the machine's limits, and the phase diagrams; in outputs/bench
 	$(PY) benchmarks/compare.py $(ARGS)
 	$(PY) benchmarks/phase_maps.py
+
+bench-scaling: $(VENV)/installed ## what a run costs as models, n, batch, steps and seeds grow; in outputs/bench
+	$(PY) benchmarks/scaling.py $(ARGS)
+
+bench-write: $(VENV)/installed ## put what was measured into README.md and docs/
+	$(PY) benchmarks/publish.py
 
 figures: $(VENV)/installed ## train what the figures in docs/ show, and draw them
 	$(PY) -m superpose.run experiment=basic_results sparsity=sweep

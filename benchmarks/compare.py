@@ -1,100 +1,87 @@
-"""Model-steps per second of superpose's own sweep beside two other programs, in one alternating run.
+"""Model-steps per second of superpose, of what one would write instead, and of the machine's limits, in one run.
 
-    python benchmarks/compare.py [--sizes 20,5 400,30] [--repeats 5]      (make bench; 5 to 10 minutes on two cores)
+    python benchmarks/compare.py [--sizes 20,5 400,30] [--repeats 3]      (make bench; about 13 minutes on two cores)
 
-    superpose              superpose.sweep.sweep over a sparsity axis, with the tile that the package chooses
-    fast_sweep             fast_sweep.py: the same arrangement in plain JAX, with nothing around it
-    notebook_loop_torch    notebook_loop_torch.py: a PyTorch loop over models batched in one einsum
+    superpose        a run of the command line, with its store, its judgement of every model, its figure and claims
+    torch_loop       notebook_loop_torch.py: a PyTorch loop over models batched in one einsum
+    torch_compile    the same, its batch and loss through torch.compile; as the loop, only where PyTorch is installed
+    plain_vmap       plain_vmap.py: jit(vmap(scan)) in JAX, on one device
+    fast_sweep       fast_sweep.py: superpose's arrangement in plain JAX, with nothing around it: the yardstick
+    roofline         roofline.py: what the machine's products, passes and draws allow
 
 Speeds drift by a fifth from minute to minute, so only ratios within one run count: the programs take turns, each in a
-process of its own that stays warm and idles while the others run. A rate is steady: compile times are told apart.
-superpose and fast_sweep train the same models for the same steps. superpose's time includes what fast_sweep does not
-do: the loss curve, and the judgement of each trained model, by its exact loss and the gradient on 2^17 vectors. That
-is the work of some 150 steps, once a model: about 1.5% of the 10,000 steps of an experiment, but 7% of the 2,000 steps
-of n = 80 here.
+process of its own for each size, that stays warm and idles while the others run. A rate is the model-steps over the
+seconds, compile apart; the median of the repeats counts. superpose's seconds are those of training, judging, measuring
+and writing. A judgement (the exact loss, and the gradient on 2^17 vectors) is the work of some 150 steps, once a model;
+every model has the 10,000 steps of the paper's, so the share of all this is that of a run at paper scale, or more: what
+comes once a run (the store, the compile of the measures) falls here on 10 to 60 seconds of work.
 
-Results: a table, and outputs/bench/bench.json, bench.png and bench.svg. Run it on an idle machine.
+Results: tables, and outputs/bench/bench.json, bench.png and bench.svg. Run it on an idle machine. `make bench-write`
+puts them into the README and docs/.
 """
 
 import argparse
 import importlib.util
 import json
-import multiprocessing
+import tempfile
 from collections.abc import Sequence
-from functools import cache
-from multiprocessing.connection import Connection
 from pathlib import Path
 
-from programs import BATCH, JOBS, PROGRAMS, Job, Timing
-from report import Timings, cores, draw, machine, summary, table
+from drawing import draw
+from jobs import BATCH, JOBS, STEPS, Job
+from programs import PROGRAMS
+from report import Repeats, machine, sheets, summary
 from rich.console import Console
+from worker import Worker
 
 from superpose import plots
 
 OUTPUT = Path("outputs/bench")
+TORCH = ("torch_loop", "torch_compile")
 
 
-def serve(name: str, connection: Connection):
-    """A program's own process: it does each job that it is sent, and sends its timing back, until it is sent None."""
-    if name != "notebook_loop_torch":
-        import jax
-
-        jax.config.update("jax_platforms", "cpu")
-        jax.config.update("jax_num_cpu_devices", cores())
-    prepared = cache(PROGRAMS[name])
-    while job := connection.recv():
-        connection.send(prepared(job, cores())())
-
-
-class Worker:
-    """A process that serves one program."""
-
-    def __init__(self, name: str):
-        context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(name, theirs), daemon=True)
-        self.process.start()
-        theirs.close()
-
-    def time(self, job: Job) -> Timing:
-        self.connection.send(job)
-        return self.connection.recv()
-
-    def stop(self):
-        self.connection.send(None)
-        self.process.join()
-
-
-def compare(jobs: Sequence[Job], names: Sequence[str], repeats: int, console: Console) -> Timings:
-    """Every timing, by job and program; the programs take turns."""
-    workers = {name: Worker(name) for name in names}
-    timings: Timings = {job.label: {name: [] for name in names} for job in jobs}
-    for job in jobs:
-        for repeat in range(repeats):
-            for name, worker in workers.items():
-                timings[job.label][name].append(worker.time(job))
-            told = "  ".join(f"{name} {found[-1].rate:,.0f}" for name, found in timings[job.label].items())
-            console.print(f"{job.label}, {repeat + 1} of {repeats}: {told}", style="dim", soft_wrap=True)
-    for worker in workers.values():
-        worker.stop()
-    return timings
+def compare(
+    jobs: Sequence[Job], names: Sequence[str], repeats: int, console: Console
+) -> tuple[Repeats, dict[str, str]]:
+    """Every timing with its process's memory, by size and program; and why a program gave none."""
+    found: Repeats = {job: {name: [] for name in names} for job in jobs}
+    failed: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as caches:
+        for job in jobs:
+            workers = {name: Worker(name, job, Path(caches)) for name in names if name not in failed}
+            for repeat in range(repeats):
+                for name in [name for name in workers if name not in failed]:
+                    try:
+                        found[job][name].append(workers[name].repeat())
+                    except RuntimeError as error:
+                        failed[name] = str(error)
+                        console.print(f"{name} is left out: {error}", markup=False)
+                told = [f"{name} {of[-1][0].rate:,.0f}" for name, of in found[job].items() if of and of[-1][0].seconds]
+                console.print(f"{job.label}, {repeat + 1} of {repeats}:", *told, style="dim", soft_wrap=True)
+            for worker in workers.values():
+                worker.stop()
+    if {"superpose", "roofline"} & set(failed):
+        raise SystemExit("Without superpose and roofline there is nothing to compare.")
+    return {job: {name: of for name, of in by.items() if name not in failed} for job, by in found.items()}, failed
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     known = [f"{job.n},{job.m}" for job in JOBS]
     parser.add_argument("--sizes", nargs="+", default=known, choices=known, metavar="N,M", help=f"of {' '.join(known)}")
-    parser.add_argument("--repeats", type=int, default=5, help="times that each program runs each size")
+    parser.add_argument("--repeats", type=int, default=3, help="times that each program runs each size")
     arguments, console = parser.parse_args(), Console(highlight=False)
-    jobs = [job for job in JOBS if f"{job.n},{job.m}" in arguments.sizes]
-    names = [name for name in PROGRAMS if name != "notebook_loop_torch" or importlib.util.find_spec("torch")]
-    if "notebook_loop_torch" not in names:
-        console.print("PyTorch is not installed: notebook_loop_torch is left out. `make torch` adds it.")
+    jobs, repeats = [job for job in JOBS if f"{job.n},{job.m}" in arguments.sizes], max(arguments.repeats, 1)
+    missing = {}
+    if not importlib.util.find_spec("torch"):
+        missing = dict.fromkeys(TORCH, "PyTorch is not installed; `make torch` adds it")
+        console.print("PyTorch is not installed: its loops are left out. `make torch` adds it.")
     about = machine()
-    timings = compare(jobs, names, max(arguments.repeats, 1), console)
-    work = {"batch": BATCH, "jobs": [job._asdict() for job in jobs]}
-    result = {"machine": about, "work": work, **summary(timings)}
-    console.print(table(result))
+    found, failed = compare(jobs, [name for name in PROGRAMS if name not in missing], repeats, console)
+    work = {"batch": BATCH, "steps": STEPS, "repeats": repeats, "jobs": [job._asdict() for job in jobs]}
+    result = {"machine": about, "work": work, "left_out": missing | failed, **summary(found)}
+    for sheet in sheets(result).values():
+        console.print(sheet.table(), "")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     (OUTPUT / "bench.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     figures = plots.save(draw(result), OUTPUT, "bench")

@@ -1,112 +1,108 @@
-"""The three programs that compare.py times, and the work that each gets."""
+"""The programs that compare.py times, each made ready for a job: what it gives is called once a repeat."""
 
+import os
+import re
+import tempfile
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
-BATCH = 1024
+from jobs import STEPS, Job, Timing
 
-
-class Job(NamedTuple):
-    """The work of one repeat: `models` models for each device, for `steps` steps; 2 to 5 seconds of JAX on two cores.
-
-    `tile` and `segment` are fast_sweep's best; PyTorch trains `tile` models per device at once, for `loops` steps.
-    """
-
-    n: int
-    m: int
-    models: int
-    steps: int
-    tile: int
-    segment: int
-    loops: int
-
-    @property
-    def label(self) -> str:
-        return f"n={self.n}, m={self.m}"
-
-
-JOBS = (
-    Job(2, 1, 160, 10_000, tile=32, segment=20, loops=400),
-    Job(5, 2, 64, 8_000, tile=32, segment=20, loops=150),
-    Job(20, 5, 8, 10_000, tile=8, segment=20, loops=200),
-    Job(80, 20, 4, 2_000, tile=4, segment=20, loops=100),
-    Job(400, 30, 2, 1_000, tile=2, segment=10, loops=50),
-)
-
-
-class Timing(NamedTuple):
-    """How long so many model-steps took, and how long the compile before them."""
-
-    model_steps: int
-    seconds: float
-    compile_seconds: float
-
-    @property
-    def rate(self) -> float:
-        return self.model_steps / self.seconds
-
-
+HERE = Path(__file__).parent
+COMPILED = re.compile(r"compiled in ([\d.]+) s")
+TRAINED = re.compile(r"trained and measured in ([\d.]+) s")
 Runner = Callable[[], Timing]
 
 
-def superpose(job: Job, devices: int) -> Runner:
-    """The package's sweep over densities from 1 to 0.05. It compiles in each call, which is not counted."""
+def run(overrides: Sequence[str]) -> dict[str, float]:
+    """The seconds of superpose's `speed` experiment, as a user runs it: into a folder, with its figure and claims.
+
+    `whole` is the call from start to end, imports before it left out; `training` is training, judging, measuring and
+    writing, and `compile`, which is no part of it, what the log says of the training program's compile. `cells` is how
+    many models of a tile share their draws.
+    """
+    os.environ["SUPERPOSE_PATH"] = str(HERE)
+    from superpose.app import run_sweep
+    from superpose.store import Store
+
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.perf_counter()
+        run_sweep(["experiment=speed", "name=speed", "compute=cpu", f"output={folder}", *overrides])
+        whole = time.perf_counter() - begun
+        log = (Path(folder) / "speed" / "run.log").read_text(encoding="utf-8")
+        cells = Store.open(Path(folder) / "speed" / "models.zarr").schema("relu").tile.cells
+    compiling = sum(map(float, COMPILED.findall(log)))
+    training = sum(map(float, TRAINED.findall(log))) - compiling
+    return {"whole": whole, "training": training, "compile": compiling, "cells": cells}
+
+
+def superpose(job: Job, cores: int) -> Runner:
+    """The package, through its own command."""
+    size = [f"model.n={job.n}", f"model.m={job.m}", f"scale.levels={job.levels}", f"seed={job.seeds}"]
+
+    def once() -> Timing:
+        told = run([*size, f"schedule.steps={STEPS}"])
+        return Timing(job.levels * job.seeds * STEPS, told["training"], told["compile"], told)
+
+    return once
+
+
+def fast_sweep(job: Job, cores: int) -> Runner:
+    """The same models in plain JAX, in superpose's arrangement: a device a core."""
+    import fast_sweep as program
     import jax
 
-    from superpose import AdamW, Axis, Constant, Geometric, Grid, IndependentFeatures, Program, ReLUOutput, Sampled
-    from superpose.estimate import device_memory, tile_budget
-    from superpose.grid import fit_tile
-    from superpose.sweep import sweep
-
-    program = Program(
-        ReLUOutput(job.n, job.m),
-        IndependentFeatures(job.n),
-        Geometric(0.9),
-        objective=Sampled(BATCH),
-        optimizer=AdamW(1e-3, 1e-2),
-        schedule=Constant(job.steps),
-        axes=(("sparsity", "features.density"),),
-    )
-    models = job.models * devices
-    sparsity = tuple(1 - 20.0 ** (-k / (models - 1)) for k in range(models))
-    grid = Grid((Axis("sparsity", sparsity, "features.density"),), (0,))
-    tile = fit_tile(grid, tile_budget(program, "cpu", device_memory(jax.devices()[0], devices)))
-
-    def run() -> Timing:
-        compiles: list[float] = []
-        begun = time.perf_counter()
-        for _ in sweep(program, [grid.rows()], tile=tile, devices=jax.devices(), on_compile=compiles.append):
-            pass
-        seconds = time.perf_counter() - begun - sum(compiles)
-        return Timing(models * job.steps, seconds, sum(compiles))
-
-    return run
+    jax.config.update("jax_num_cpu_devices", cores)
+    models = job.models * cores
+    shape = {"tile": job.tile, "steps": job.steps, "segment": job.segment, "devices": cores}
+    return timed(models * job.steps, *program.compiled(job.n, job.m, models, **shape))
 
 
-def fast_sweep(job: Job, devices: int) -> Runner:
-    """The same models in plain JAX, compiled once."""
-    import fast_sweep as program
+def plain_vmap(job: Job, cores: int) -> Runner:
+    """jit(vmap(scan)) as one writes it, on one device with every thread."""
+    import plain_vmap as program
 
-    models = job.models * devices
-    shape = {"tile": job.tile, "steps": job.steps, "segment": job.segment, "devices": devices}
-    sweep, compile_seconds = program.compiled(job.n, job.m, models, **shape)
+    models = job.tile * cores
+    return timed(models * job.plain, *program.compiled(job.n, job.m, models, steps=job.plain))
 
-    def run() -> Timing:
+
+def timed(model_steps: int, sweep: Callable[[], object], compile_seconds: float) -> Runner:
+    """Times a sweep that is compiled already."""
+
+    def once() -> Timing:
         begun = time.perf_counter()
         sweep()
-        return Timing(models * job.steps, time.perf_counter() - begun, compile_seconds)
+        return Timing(model_steps, time.perf_counter() - begun, compile_seconds)
 
-    return run
+    return once
 
 
-def notebook_loop_torch(job: Job, devices: int) -> Runner:
+def torch_loop(job: Job, cores: int, *, compiled: bool = False) -> Runner:
     """The PyTorch loop, on all cores."""
     import notebook_loop_torch as program
 
-    instances = job.tile * devices
-    train = program.trainer(job.n, job.m, instances)
-    return lambda: Timing(instances * job.loops, train(job.loops), 0.0)
+    instances = job.tile * cores
+    train, first = program.trainer(job.n, job.m, instances, compiled=compiled)
+    return lambda: Timing(instances * job.loops, train(job.loops), first if compiled else 0.0)
 
 
-PROGRAMS = {program.__name__: program for program in (superpose, fast_sweep, notebook_loop_torch)}
+def roofline(job: Job, cores: int) -> Runner:
+    """The machine's rates at this size, in `more`."""
+    import jax
+    import roofline as program
+
+    jax.config.update("jax_num_cpu_devices", cores)
+    meters = program.meters(job.n, job.tile, cores)
+    return lambda: Timing(0, 0.0, 0.0, {name: measure() for name, measure in meters.items()})
+
+
+PROGRAMS = {
+    "superpose": superpose,
+    "torch_loop": torch_loop,
+    "torch_compile": partial(torch_loop, compiled=True),
+    "plain_vmap": plain_vmap,
+    "fast_sweep": fast_sweep,
+    "roofline": roofline,
+}
