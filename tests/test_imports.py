@@ -67,10 +67,11 @@ ROOMS = {
     "continuing": "config grid optimizers store",
     "planning": "arguments config continuing estimate experiment grid measuring program reading store",
     "console": "config experiment planning statistics",
+    "devices": "arguments config console",
     "work": "config console experiment grid interrupt measuring planning store sweep",
     "mapping": "arguments config console estimate grid interrupt labels planning refining store work",
-    "app": "arguments config console continuing experiment interrupt mapping planning plots store work",
-    "command": "app arguments config interrupt searching store teaching",
+    "app": "arguments config console continuing devices experiment interrupt mapping planning plots store work",
+    "command": "app arguments config devices interrupt searching store teaching",
     "cli": "app catalogue command interrupt store",
     "run": "command interrupt",
 }
@@ -81,7 +82,7 @@ OUTSIDE = {
     "omegaconf": "command config teaching",
     "matplotlib": "diagrams plots",
     "zarr": "store",
-    "filelock": "store",
+    "filelock": "devices store",
     "rich": "app cli command console",
 }
 
