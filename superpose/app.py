@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
 import xarray as xr
 import yaml
 from rich.console import Console
@@ -15,48 +14,16 @@ from rich.markup import escape
 
 from superpose import config, mapping, store
 from superpose.arguments import InputError
-from superpose.config import Compute, Run
+from superpose.config import Run
 from superpose.console import Bar, duration, log, logged, results, show_claims, show_plan
 from superpose.continuing import set_aside
+from superpose.devices import devices_of, start_jax
 from superpose.experiment import Claim, Verdict
 from superpose.forecast import probed
 from superpose.interrupt import guarded
 from superpose.planning import Job, open_store, plan, where
 from superpose.store import Store
 from superpose.work import measure, note, train
-
-
-def cores() -> int:
-    """The CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def start_jax(compute: Compute) -> None:
-    """Choose the platform, and give every core of a CPU a device of its own, if JAX has not started yet."""
-    try:
-        if compute.platform:
-            jax.config.update("jax_platforms", compute.platform)
-        jax.config.update(
-            "jax_num_cpu_devices", max(jax.config.values["jax_num_cpu_devices"], cores(), compute.devices or 1)
-        )
-    except RuntimeError:
-        log.info("JAX has started already: its devices are used as they are")
-
-
-def devices_of(compute: Compute) -> list[jax.Device]:
-    """The local devices that train.
-
-    Raises:
-        InputError: there are fewer than `compute.devices`, or none of the platform.
-    """
-    try:
-        local = jax.local_devices()
-    except RuntimeError as error:
-        raise InputError(f"JAX finds no {compute.platform or ''} device: {str(error).splitlines()[0]}") from error
-    wanted = compute.devices or (min(len(local), cores()) if local[0].platform == "cpu" else len(local))
-    if wanted > len(local):
-        raise InputError(f"`compute.devices` is {wanted}, and there are {len(local)} {local[0].platform} devices.")
-    return local[:wanted]
 
 
 def run_sweep(overrides: Sequence[str] = (), *, console: Console | None = None) -> xr.DataTree:

@@ -40,6 +40,8 @@ class Compute:
     block: int | None = None
     shard: int = 0
     shards: int = 1
+    memory_fraction: float | None = None
+    cache: Any = None
 
 
 @dataclasses.dataclass
@@ -155,9 +157,8 @@ def seeding(settings: Mapping[str, Any]) -> Seeding:
     return Seeding(settings["seed"]["root"], settings["seed"]["init"], settings["seed"]["data"])
 
 
-def variant(overrides: Sequence[str]) -> Variant:
-    """The program and grid of a list of overrides."""
-    settings = compose(overrides)
+def variant(overrides: Sequence[str], settings: Mapping[str, Any]) -> Variant:
+    """The program and grid of a list of overrides, which compose to `settings`."""
     check_numbers(settings)
     settings = fitted(settings, overrides)
     parts = {name: component(settings, name) for name in COMPONENTS}
@@ -222,7 +223,8 @@ def build(overrides: Sequence[str], *, start: Callable[[Compute], None]) -> Run:
         settings["experiment"] = {"name": found.name, "module": found.module.stem} | settings["experiment"]
         start(Compute(**settings["compute"]))
         lists = settings["variants"] or {settings["choices"]["model"]: []}
-        variants = {label: variant(rewrite([*typed, *more])) for label, more in lists.items()}
+        own = {label: rewrite([*typed, *more]) for label, more in lists.items()}
+        variants = {label: variant(o, compose(o) if lists[label] else settings) for label, o in own.items()}
     except InputError:
         raise
     except ValueError as error:

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import jax
 
+from superpose.folders import caches
 from superpose.grid import Grid, Tile, tiles
 from superpose.probing import repeated, short_training
 from superpose.program import Program
@@ -39,7 +40,7 @@ def searched(
         start: the formula's budget.
         most: the largest that fits in memory.
     """
-    path, key = cache() / "tiles.json", digest(program, grid, devices)
+    path, key = caches() / "tiles.json", digest(program, grid, devices)
     known = recall(path).get(key)
     if isinstance(known, int) and 1 <= known <= most:
         return known, "by an earlier search"
@@ -77,11 +78,6 @@ def digest(program: Program, grid: Grid, devices: Sequence[jax.Device]) -> str:
     kinds = sorted({device.device_kind for device in devices}), len(devices), os.cpu_count(), jax.__version__
     told = repr((modules, program.axes, grid.cells, len(grid.seeds), kinds))
     return hashlib.sha256(told.encode()).hexdigest()[:32]
-
-
-def cache() -> Path:
-    """The user's cache folder of superpose."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "superpose"
 
 
 def recall(path: Path) -> dict[str, Any]:

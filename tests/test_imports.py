@@ -60,7 +60,8 @@ ROOMS = {
     "axes": "features following geometry grid leaves program",
     "estimate": "arguments evaluation exact objective program",
     "probing": "estimate evaluation grid models program record sweep training",
-    "tuning": "grid probing program sweep",
+    "folders": "",
+    "tuning": "folders grid probing program sweep",
     "memory": "axes estimate experiment grid labels leaves measuring program reading sweep",
     # what a user typed, and the run
     "searching": "arguments catalogue",
@@ -71,10 +72,12 @@ ROOMS = {
     " tuning",
     "forecast": "estimate measuring planning probing",
     "console": "config experiment planning statistics",
+    "devices": "arguments config console folders",
     "work": "config console experiment grid interrupt measuring planning store sweep",
     "mapping": "arguments config console estimate grid interrupt labels planning refining store work",
-    "app": "arguments config console continuing experiment forecast interrupt mapping planning plots store work",
-    "command": "app arguments config interrupt searching store teaching",
+    "app": "arguments config console continuing devices experiment forecast interrupt mapping planning plots store"
+    " work",
+    "command": "app arguments config devices interrupt searching store teaching",
     "cli": "app catalogue command interrupt store",
     "run": "command interrupt",
 }
@@ -85,7 +88,7 @@ OUTSIDE = {
     "omegaconf": "command config teaching",
     "matplotlib": "diagrams plots",
     "zarr": "store",
-    "filelock": "store",
+    "filelock": "devices store",
     "rich": "app cli command console",
 }
 
