@@ -24,8 +24,8 @@ import jax.numpy as jnp
 from candidates import candidates
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PRNGKeyArray
+from jobs import BATCH, JOBS, Job
 from matplotlib.figure import Figure
-from programs import BATCH, JOBS, Job
 from report import cores, machine
 from rich.console import Console
 from rich.table import Table
