@@ -42,10 +42,10 @@ PROGRAMS = {
 def traced(name: str, tile: Tile) -> Any:
     """The wave of two devices, as `sweep` traces it."""
     points = tuple(np.linspace(0, 0.9, tile.cells).tolist())
-    rows = Grid((Axis("sparsity", points),), tuple(range(2 * tile.seeds))).rows()
+    rows = Grid((Axis("sparsity", points),), tuple(range(2 * tile.lanes))).rows()
     devices = jax.devices()[:2]
     run, _ = tile_runner(PROGRAMS[name], tile, devices, Seeding())
-    inputs = wave_inputs([rows], waves([rows], tile, 2)[0], None)
+    inputs = wave_inputs([rows], waves([rows], tile, 2)[0], tile, None)
     with jax.default_matmul_precision("highest"):
         return jax.jit(run).trace(*inputs)
 
@@ -81,7 +81,7 @@ def test_a_tile_of_an_accelerator_has_cells_and_seeds():
         for platform in ("gpu", "tpu", "cpu")
     }
     assert shapes["gpu"] == shapes["tpu"] == Tile(64, 7)
-    assert shapes["cpu"].seeds == 1
+    assert shapes["cpu"].lanes == 1
 
 
 @pytest.mark.parametrize("name", ["sampled", "split"])
