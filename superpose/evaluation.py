@@ -23,7 +23,7 @@ from superpose.task import Target, Task
 
 SEED = 220_910_652
 VECTORS = 2**17
-CHUNK = 4_096
+CHUNK = 1_024
 
 
 class Estimate(NamedTuple):

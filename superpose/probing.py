@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from jaxtyping import Array, PRNGKeyArray, PyTree
 
 from superpose import estimate, evaluation
@@ -19,7 +18,7 @@ from superpose.grid import Rows, Tile
 from superpose.models import trained
 from superpose.program import Coordinates, Program
 from superpose.record import Record
-from superpose.sweep import Seeding, tile_runner, wave_inputs, waves
+from superpose.sweep import Seeding, Wave, tile_runner, wave_inputs, waves
 from superpose.training import LONGEST_SEGMENT, train
 
 RUN_SECONDS = 0.3
@@ -40,9 +39,9 @@ class Short(NamedTuple):
         return (time.perf_counter() - begun) / self.steps
 
 
-def first_wave(rows: Rows, tile: Tile, devices: Sequence[jax.Device]) -> list[tuple[int, np.ndarray]]:
+def first_wave(rows: Rows, tile: Tile, devices: Sequence[jax.Device]) -> Wave:
     """The tiles that a sweep of `rows` trains first."""
-    return waves([rows[: tile.models * len(devices)]], tile, len(devices))[0]
+    return next(waves([rows[: tile.models * len(devices)]], tile, len(devices)))
 
 
 def training(program: Program, steps: int) -> Callable[..., dict[str, Array]]:

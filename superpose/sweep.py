@@ -14,6 +14,7 @@ import dataclasses
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import jax
@@ -82,15 +83,18 @@ def mapped(function: Callable, size: int, in_axes: tuple[int | None, ...]) -> Ca
     return single
 
 
-def waves(blocks: Sequence[Rows], tile: Tile, devices: int) -> list[list[tuple[int, np.ndarray]]]:
+Wave = list[tuple[int, np.ndarray]]
+
+
+def waves(blocks: Sequence[Rows], tile: Tile, devices: int) -> Iterator[Wave]:
     """The tiles of all blocks in turn, as many to a wave as there are devices: (place of the block, its rows' indices).
 
     A wave may hold tiles of two blocks, so that no device waits at a block's end; the last is filled up with its last
     tile.
     """
-    every = [(k, index) for k, rows in enumerate(blocks) for index in tiles(rows, tile)]
-    every += every[-1:] * (-len(every) % devices)
-    return [every[k : k + devices] for k in range(0, len(every), devices)]
+    every = ((k, index) for k, rows in enumerate(blocks) for index in tiles(rows, tile))
+    while wave := list(islice(every, devices)):
+        yield wave + wave[-1:] * (devices - len(wave))
 
 
 def finished(arrays: PyTree[Array]) -> PyTree[np.ndarray]:
@@ -131,25 +135,25 @@ def sweep(
     """
     run, sharding = tile_runner(program, tile, devices, seeding)
     compiled, key = {} if compiled is None else compiled, "resumed" if states else "program"
-    queue = waves(blocks, tile, len(devices))
-    left = Counter(k for wave in queue for k, _ in wave)
-    running: list[tuple[list[tuple[int, np.ndarray]], Any]] = []
+    running: list[tuple[Wave, Any]] = []
     results: dict[int, dict[str, np.ndarray]] = {}
-    for wave in [*queue, None]:
+    begun: Counter[int] = Counter()  # tiles on the devices; of a block that has more, the next wave holds one
+    for number, wave in enumerate(chain(waves(blocks, tile, len(devices)), [None])):
         if wave is not None:
             inputs = jax.device_put(wave_inputs(blocks, wave, tile, states), sharding)
-            if wave is queue[0]:
+            if number == 0:
                 on_compile(_compile(run, inputs, compiled, key))
             running.append((wave, compiled[key](*inputs)))
+            begun.update(k for k, _ in wave)
         if len(running) == 2 or (running and wave is None):
             done, arrays = running.pop(0)
             arrays = finished(arrays)
             for device, (k, index) in enumerate(done):
                 own = {name: array[device] for name, array in arrays.items()}
                 collect(results.setdefault(k, {}), len(blocks[k]), index, own)
-                left[k] -= 1
+                begun[k] -= 1
             on_models(len({(k, row) for k, index in done for row in index.ravel().tolist()}))
-            for k in [k for k in results if not left[k]]:
+            for k in [k for k in results if not begun[k]]:
                 yield k, results.pop(k)
 
 
@@ -166,7 +170,7 @@ def _compile(run: Callable, inputs: tuple, compiled: dict[str, Any], key: str) -
 
 def wave_inputs(
     blocks: Sequence[Rows],
-    wave: Sequence[tuple[int, np.ndarray]],
+    wave: Wave,
     tile: Tile,
     states: Callable[[int], PyTree[np.ndarray]] | None,
 ) -> tuple:

@@ -45,7 +45,7 @@ def traced(name: str, tile: Tile) -> Any:
     rows = Grid((Axis("sparsity", points),), tuple(range(2 * tile.lanes))).rows()
     devices = jax.devices()[:2]
     run, _ = tile_runner(PROGRAMS[name], tile, devices, Seeding())
-    inputs = wave_inputs([rows], waves([rows], tile, 2)[0], tile, None)
+    inputs = wave_inputs([rows], next(waves([rows], tile, 2)), tile, None)
     with jax.default_matmul_precision("highest"):
         return jax.jit(run).trace(*inputs)
 

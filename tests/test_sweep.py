@@ -159,7 +159,7 @@ def test_the_cells_of_a_lane_share_their_draws():
     """No random bits, which are uint32, have the dimension of the lane's 7 cells; the float32 weights have it."""
     rows, tile = grid(np.linspace(0, 0.9, 7).tolist(), [0.8], [0]).rows(), Tile(1, 7)
     run, _ = tile_runner(partial(only_weights, program()), tile, jax.devices()[:1], Seeding())
-    inputs = wave_inputs([rows], waves([rows], tile, 1)[0], tile, None)
+    inputs = wave_inputs([rows], next(waves([rows], tile, 1)), tile, None)
     shapes = re.findall(r"([a-z]+\d+)\[([\d,]+)\]", str(jax.make_jaxpr(run)(*inputs)))
     with_cells = {kind for kind, shape in shapes if "7" in shape.split(",")}
     assert "f32" in with_cells and "u32" not in with_cells
@@ -172,7 +172,7 @@ def test_models_that_agree_in_what_reaches_the_features_share_their_products():
 
     def unbatched(tile: Tile) -> int:
         run, _ = tile_runner(partial(only_weights, program()), tile, jax.devices()[:1], Seeding())
-        inputs = wave_inputs([rows], waves([rows], tile, 1)[0], tile, None)
+        inputs = wave_inputs([rows], next(waves([rows], tile, 1)), tile, None)
         return len(re.findall(r"dimension_numbers=\(\([^()]*\), \(\[\], \[\]\)\)", str(jax.make_jaxpr(run)(*inputs))))
 
     assert unbatched(Tile(1, 3, ("sparsity",))) >= 2
@@ -218,5 +218,5 @@ def test_blocks_of_rows_from_several_grids():
 def test_blocks_of_one_tile_keep_every_device_busy():
     """Three blocks of one tile on two devices are two waves, the second filled up with the last tile."""
     blocks = [grid([0.5, 0.9], [0.8], [seed]).rows() for seed in range(3)]
-    found = waves(blocks, Tile(1, 2), 2)
+    found = list(waves(blocks, Tile(1, 2), 2))
     assert [[k for k, _ in wave] for wave in found] == [[0, 1], [2, 2]]
