@@ -53,14 +53,14 @@ def one(overrides: Sequence[str]) -> None:
     with kept():
         from superpose import app, config, devices
 
-    with config.session(overrides):
-        run = config.build(overrides, start=devices.start_jax)
+        with config.session(overrides):
+            run = config.build(overrides, start=devices.start_jax)
     app.execute(run, Console())
 
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """For imports: the collector looks for no garbage in what they make, now or later. That took a tenth of a start."""
+    """For what stays, as imports: the collector looks for no garbage in it, now or later, a tenth of a start."""
     first = "superpose.app" not in sys.modules
     gc.disable()
     try:
