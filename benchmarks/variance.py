@@ -4,8 +4,8 @@
 
 For each way of candidates.py, on models at initialisation and after a short training, at four densities: the variance
 of a batch's gradient (summed over all its entries), as a ratio to plain sampling at the same batch. The time is that of
-superpose's sweep, all ways in turn, as the median of the ratios to plain sampling in the same turn. Variance times time
-is what a gradient of given accuracy costs, beside plain sampling: 0.5 means half.
+training in superpose's sweep, all ways in turn, as the median of the ratios to plain sampling in the same turn.
+Variance times time is what a gradient of given accuracy costs, beside plain sampling: 0.5 means half.
 
 Results: a table, outputs/bench/variance.json and sampling.png. Sizes that are left out are those of the last run.
 """
@@ -18,7 +18,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from candidates import candidates
@@ -30,40 +29,48 @@ from report import cores, machine
 from rich.console import Console
 from rich.table import Table
 
-from superpose import Axis, Constant, Geometric, Grid, IndependentFeatures, Program, ReLUOutput, plots, sweep_grid
+from superpose import AdamW, Axis, Constant, Geometric, Grid, IndependentFeatures, Program, ReLUOutput, Xavier, plots
+from superpose.draws import seed_key
 from superpose.estimate import device_memory, tile_budget
 from superpose.grid import fit_tile
 from superpose.models import AbstractToyModel
 from superpose.objective import AbstractObjective, Sampled
 from superpose.record import Record
 from superpose.sweep import sweep
+from superpose.task import Identity, Task
+from superpose.training import TrainResult, train
 
 OUTPUT = Path("outputs/bench")
 DENSITIES = (1.0, 0.1, 0.01, 0.001)
 WEIGHTS = {"initial": 0, "trained": 2_000}  # steps before the variance is measured
 BATCHES = {2: 1_024, 5: 512, 20: 256, 80: 64, 400: 24}
-SHARE = 10  # a timing takes this part of the steps of compare.py
+SHARE = 10  # a timing takes the steps of compare.py divided by this
 
 Figures = dict[str, Any]
 
 
-def program(job: Job, objective: AbstractObjective, steps: int, record: Record = Record()) -> Program:
-    """A ReLU model whose importances fall to 0.12 over its features."""
-    parts = ReLUOutput(job.n, job.m), IndependentFeatures(job.n), Geometric(0.9 ** (20 / job.n))
-    axes = (("sparsity", "features.density"),)
-    return Program(*parts, objective=objective, schedule=Constant(steps), record=record, axes=axes)
+def task(job: Job, density: Float[Array, ""]) -> Task:
+    """Features whose importances fall to 0.12 from the first to the last."""
+    features = IndependentFeatures(job.n, density)
+    return Task(features, Geometric(0.9 ** (20 / job.n))(job.n), Identity())
+
+
+def trained(
+    job: Job, objective: AbstractObjective, steps: int, density: Float[Array, ""], keys: tuple[PRNGKeyArray, ...]
+) -> TrainResult:
+    """A ReLU model after so many steps, and what it was at the steps of WEIGHTS where it got there."""
+    model = Xavier()(ReLUOutput(job.n, job.m), key=keys[0])
+    record = Record(tuple(step for step in WEIGHTS.values() if step <= steps), curve=False)
+    how = objective, AdamW(1e-3, 1e-2), Constant(steps)
+    return train(model, task(job, density), *how, record=record, key=keys[1])
 
 
 def models(job: Job) -> dict[str, list[AbstractToyModel]]:
     """By name in WEIGHTS a model for each density, as plain sampling trains it."""
-    asked = program(job, Sampled(BATCH), max(WEIGHTS.values()), Record(tuple(WEIGHTS.values())))
-    arrays = sweep_grid(asked, {"sparsity": [1 - p for p in DENSITIES]}).isel(seed=0)
-    made = lambda k, step: eqx.tree_at(
-        lambda model: (model.W, model.b),
-        asked.model,
-        tuple(jnp.asarray(arrays[name].values[k, step]) for name in ("W_steps", "b_steps")),
-    )
-    return {name: [made(k, step) for k in range(len(DENSITIES))] for step, name in enumerate(WEIGHTS)}
+    keys = tuple(jax.random.split(seed_key(0)))
+    run = jax.jit(lambda density: trained(job, Sampled(BATCH), max(WEIGHTS.values()), density, keys).snapshots)
+    along = [run(jnp.float32(density)) for density in DENSITIES]
+    return {name: [jax.tree.map(lambda a, k=k: a[k], of) for of in along] for k, name in enumerate(WEIGHTS)}
 
 
 def gradient_variance(job: Job, objective: AbstractObjective) -> Callable[[AbstractToyModel, float], float]:
@@ -71,11 +78,11 @@ def gradient_variance(job: Job, objective: AbstractObjective) -> Callable[[Abstr
 
     @jax.jit
     def found(model: AbstractToyModel, density: Float[Array, ""]) -> Float[Array, ""]:
-        task = program(job, objective, 1).at({"sparsity": density}).task()
+        asked = task(job, density)
 
         def gradient(key: PRNGKeyArray) -> Float[Array, " number"]:
-            noise = objective.noise(task, key=key)
-            return ravel_pytree(jax.grad(lambda model: objective.loss(model, task, noise))(model))[0]
+            noise = objective.noise(asked, key=key)
+            return ravel_pytree(jax.grad(lambda model: objective.loss(model, asked, noise))(model))[0]
 
         each = jax.lax.map(gradient, jax.random.split(jax.random.key(1), BATCHES[job.n]))
         return each.var(axis=0, ddof=1).sum()
@@ -84,16 +91,22 @@ def gradient_variance(job: Job, objective: AbstractObjective) -> Callable[[Abstr
 
 
 def timer(job: Job, objective: AbstractObjective) -> Callable[[], float]:
-    """() -> seconds of superpose's sweep of the job, compiled once."""
-    asked, count, devices = program(job, objective, job.steps // SHARE), job.models * cores(), jax.devices()
-    axis = Axis("sparsity", tuple(1 - 20.0 ** (-k / (count - 1)) for k in range(count)), "features.density")
+    """() -> seconds in which superpose's sweep trains the models of the job; compiled once."""
+    count, devices = job.models * cores(), jax.devices()
+    axis = Axis("density", tuple(20.0 ** (-k / (count - 1)) for k in range(count)), "features.density")
     grid, compiled = Grid((axis,), (0,)), {}
-    tile = fit_tile(grid, tile_budget(asked, "cpu", device_memory(devices[0], len(devices))))
+    sizes = Program(ReLUOutput(job.n, job.m), IndependentFeatures(job.n), objective=Sampled(BATCH))
+    tile = fit_tile(grid, tile_budget(sizes, "cpu", device_memory(devices[0], len(devices))))
+
+    def model(coordinates: dict[str, Array], *keys: PRNGKeyArray) -> dict[str, Array]:
+        model = trained(job, objective, job.steps // SHARE, coordinates["density"], keys).model
+        return {"numbers": ravel_pytree(model)[0]}
 
     def run() -> float:
         compiles: list[float] = []
         begun = time.perf_counter()
-        for _ in sweep(asked, [grid.rows()], tile=tile, devices=devices, on_compile=compiles.append, compiled=compiled):
+        how = {"tile": tile, "devices": devices, "on_compile": compiles.append, "compiled": compiled}
+        for _ in sweep(model, [grid.rows()], **how):
             pass
         return time.perf_counter() - begun - sum(compiles)
 

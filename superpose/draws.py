@@ -10,6 +10,7 @@ faster there. On a GPU or TPU both are elementwise code.
 """
 
 import math
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 PRNG = "threefry2x32"
+LARGEST_LATTICE = 2**14
 
 
 def seed_key(seed: int) -> PRNGKeyArray:
@@ -59,19 +61,39 @@ def uniform(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
 def lattice(size: int, count: int, *, key: PRNGKeyArray) -> Float[Array, "size count"]:
     """(k z_i / count + U_i) mod 1, k = 0 ... count - 1: points that fill the cube evenly (Cranley and Patterson, 1976).
 
-    Each point is uniform on [0, 1)^size, as the U_i are; so each mean over the points is unbiased. The z_i share no
-    factor with `count`: each coordinate fills [0, 1) evenly, that of i = 0 in order. They differ, so that each pair
-    fills the square. Where there are not as many, all coordinates but the first are independent draws.
+    Each point is uniform on [0, 1)^size, as the U_i are; so each mean over the points is unbiased. Each coordinate
+    fills [0, 1) evenly, that of i = 0 in order, and each pair the square as well as `multipliers` can. Where there are
+    too few of these, all coordinates but the first are independent draws.
     """
     shift_key, rest_key = jax.random.split(key)
-    z = multipliers(count)[:size]
-    z = z if len(z) == size and count <= 2**16 else z[:1]
+    z = multipliers(size, count)
     turn = jnp.asarray(z)[:, None] * jnp.arange(count, dtype=jnp.uint32) % count
     u = turn / jnp.float32(count) + uniform(shift_key, (len(z), 1))
     return jnp.concatenate([u - jnp.floor(u), uniform(rest_key, (size - len(z), count))])
 
 
-def multipliers(count: int) -> np.ndarray:
-    """1 and the other numbers up to count / 2 without a common factor with it, in one random order for all time."""
-    units = [z for z in range(2, count // 2 + 1) if math.gcd(z, count) == 1]
-    return np.append(1, np.random.default_rng(0).permutation(units)).astype(np.uint32)
+@lru_cache
+def multipliers(size: int, count: int) -> np.ndarray:
+    """The z_i of a lattice, z_0 = 1; that alone where there are fewer than `size`, or more than 2^14 points.
+
+    They have no factor in common with `count` and lie below its half: z and count - z go together. Each is the one that
+    pairs best with those before it (Sloan, Kuo and Joe, 2002): the least sum over j < i of the excess of
+
+        1 / count sum_k (1 + w(k z_i)) (1 + w(k z_j)),    w(k) = 2 pi^2 B_2((k mod count) / count),
+
+    over 1, the squared error of the worst function of two numbers whose derivative is square integrable.
+    """
+    units = np.array([z for z in range(1, max(2, count // 2 + 1)) if math.gcd(z, count) == 1], np.uint32)
+    if count > LARGEST_LATTICE or len(units) < size:
+        return units[:1]
+    x = np.arange(count) / count
+    # of many candidates a part will do
+    units = np.append(1, np.random.default_rng(0).permutation(units[1:])[: max(size, 255)])
+    w = (2 * np.pi**2 * (x**2 - x + 1 / 6))[np.outer(units, np.arange(count)) % count]
+    chosen, total = [0], w[0].copy()
+    while len(chosen) < size:
+        excess = w @ total
+        excess[chosen] = np.inf
+        chosen.append(int(np.argmin(excess)))
+        total += w[chosen[-1]]
+    return units[chosen].astype(np.uint32)

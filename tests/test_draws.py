@@ -47,19 +47,24 @@ def test_threefry_gives_the_published_numbers():
 @pytest.mark.parametrize("count", [1, 12, 1000, 1024])
 def test_a_lattice_fills_each_coordinate_evenly(count):
     """Its sorted numbers are 1 / count apart, those of the first coordinate in order; rounding adds less than 2^-22."""
-    size = min(6, len(draws.multipliers(count)))
+    size = len(draws.multipliers(2 if count == 12 else min(6, count), count))
     u = np.asarray(draws.lattice(size, count, key=KEYS["split"]), np.float64)
     assert u.min() >= 0 and u.max() < 1
     np.testing.assert_allclose(np.diff(np.sort(u)), 1 / count, atol=2**-22)
     np.testing.assert_allclose((np.diff(u[0]) + 0.5) % 1 - 0.5, 1 / count, atol=2**-22)
 
 
-@pytest.mark.parametrize("count", [2, 7, 1000, 1024])
-def test_no_two_coordinates_of_a_lattice_go_together(count):
+@pytest.mark.parametrize(("size", "count"), [(1, 2), (3, 7), (200, 1000), (21, 1024), (256, 1024), (20, 2**14)])
+def test_no_two_coordinates_of_a_lattice_go_together(size, count):
     """z_i and z_j are units of the integers modulo `count`, and neither z_i = z_j nor z_i = -z_j."""
-    steps = draws.multipliers(count).astype(int)
-    assert steps[0] == 1 and len({min(z, count - z) for z in steps}) == len(steps)
-    assert all(np.gcd(z, count) == 1 for z in steps)
+    z = draws.multipliers(size, count).astype(int)
+    assert z[0] == 1 and len({min(one, count - one) for one in z}) == size
+    assert all(np.gcd(one, count) == 1 for one in z)
+
+
+def test_the_second_multiplier_pairs_best_with_the_first():
+    """Of 13 points in the square the best are Fibonacci's lattice: z = 5, as 8 = 13 - 5 (Niederreiter, 1992)."""
+    assert draws.multipliers(2, 13)[1] == 5
 
 
 def test_a_lattice_point_is_uniform():
@@ -74,6 +79,6 @@ def test_more_coordinates_than_a_lattice_has_are_independent():
     """Of 16 examples four: 1, 3, 5, 7 are the numbers up to 8 without a common factor with it."""
     u = np.asarray(draws.lattice(5, 16, key=KEYS["split"]))
     expected = draws.uniform(jax.random.split(KEYS["split"])[1], (4, 16))
-    assert len(draws.multipliers(16)) == 4
+    assert len(draws.multipliers(4, 16)) == 4 and list(draws.multipliers(5, 16)) == [1]
     np.testing.assert_array_equal(u[1:], expected)
     np.testing.assert_allclose(np.diff(np.sort(u[0])), 1 / 16, atol=2**-22)
