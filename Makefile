@@ -11,10 +11,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS))
 
-.PHONY: help install run test test-all check format bench bench-scaling bench-write figures torch clean
+.PHONY: help install run test test-all check format bench bench-scaling bench-quality bench-sampling bench-write figures torch clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/installed ## make .venv and install superpose in it, editable
 
@@ -43,6 +43,12 @@ bench: $(VENV)/installed ## speed beside other programs and the machine's limits
 
 bench-scaling: $(VENV)/installed ## what a run costs as models, n, batch, steps and seeds grow; in outputs/bench
 	$(PY) benchmarks/scaling.py $(ARGS)
+
+bench-quality: $(VENV)/installed ## how long until a loss is within 1% of the best known, by recipe; in outputs/bench
+	$(PY) benchmarks/quality.py $(ARGS)
+
+bench-sampling: $(VENV)/installed ## the variance of the gradient by ways to draw a batch; docs/sampling.png
+	$(PY) benchmarks/variance.py $(ARGS)
 
 bench-write: $(VENV)/installed ## put what was measured into README.md and docs/
 	$(PY) benchmarks/publish.py

@@ -1,6 +1,6 @@
 """Puts what was measured into README.md and docs/: the tables between their markers, and the figures.
 
-    python benchmarks/publish.py      (make bench-write; after make bench, and make bench-scaling)
+    python benchmarks/publish.py      (make bench-write; after make bench, make bench-scaling and make bench-quality)
 
 A table named NAME goes between the lines `<!-- bench NAME -->` and `<!-- end -->`, wherever they stand.
 """
@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import quality
 import scaling
 from report import sheets, told
 
@@ -27,7 +28,7 @@ def read(name: str) -> dict[str, Any] | None:
 
 def texts() -> dict[str, str]:
     """What goes where, by name; nothing of what was not measured."""
-    bench, grown = read("bench.json"), read("scaling.json")
+    bench, grown, good = read("bench.json"), read("scaling.json"), read("quality.json")
     found: dict[str, str] = {}
     if bench is not None:
         found |= {name: sheet.markdown() for name, sheet in sheets(bench).items()}
@@ -36,6 +37,9 @@ def texts() -> dict[str, str]:
         found["machine"] += "".join(f"\n{line}" for line in left_out)
     if grown is not None:
         found |= {"scaling": scaling.sheet(grown).markdown(), "scaled": f"On {told(grown['machine'])}"}
+    if good is not None:
+        found |= {name: sheet.markdown() for name, sheet in quality.sheets(good).items()}
+        found["quality_machine"] = f"On {told(good['machine'])}"
     return found
 
 

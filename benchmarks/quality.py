@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from report import cores, machine
+from report import Sheet, machine
 from rich.console import Console
-from rich.table import Table
+from worker import cores
 
 from superpose import (
     Adam,
@@ -73,7 +73,7 @@ class Problem(NamedTuple):
 
     def grid(self) -> Grid:
         axes = [Axis("sparsity", tuple(1 - p for p in self.densities), "features.density")]
-        if len(self.importances):
+        if self.importances:
             axes.append(Axis("importance", tuple(self.importances), "weighting.relative"))
         return Grid(tuple(axes), tuple(range(self.seeds)))
 
@@ -86,7 +86,7 @@ class Recipe(NamedTuple):
     schedule: Any
 
 
-NAMES = ("basic_results", "400/30", "phase_change")
+NAMES = ("basic_results", "uniform_geometry", "phase_change")
 
 
 def problems() -> dict[str, Problem]:
@@ -104,7 +104,7 @@ def problems() -> dict[str, Problem]:
 def recipes(problem: Problem) -> dict[str, Recipe]:
     """The notebook's, the candidates, and where it is fast the exact objective."""
     found = {NOTEBOOK: Recipe(Sampled(1024), AdamW(1e-3, 1e-2), Constant(STEPS))}
-    for batch, rate, steps in product((256, 1024), (0.01, 0.03), (500, 1000, 2000, 4000)):
+    for batch, rate, steps in product((128, 512), (0.01, 0.03), (500, 1000, 2000, 4000)):
         how = Recipe(Sampled(batch, zero_free=True), Adam(rate), CosineDecay(steps))
         found[f"batch {batch}, rate {rate}, {steps} steps"] = how
     return found | ({"exact": Recipe(Exact(), Adam(0.1), CosineDecay(1000))} if problem.n <= 3 else {})
@@ -152,7 +152,8 @@ def torch_seconds(problem: Problem) -> float:
 def judged(problem: Problem, found: dict[str, Found]) -> dict[str, Any]:
     """For each recipe t, and for each cell the share of the seeds within 1% of the best loss, and T."""
     best = np.min([each.losses.min(axis=0) for each in found.values()], axis=0)
-    told: dict[str, Any] = {"best_loss": best.tolist(), "recipes": {}}
+    about = {"densities": list(problem.densities), "map": bool(problem.importances), "best_loss": best.tolist()}
+    told: dict[str, Any] = {**about, "recipes": {}}
     for name, each in found.items():
         share = np.mean(each.losses <= WITHIN * best, axis=0)
         until = each.seconds / np.maximum(share, 1 / (2 * problem.seeds))
@@ -166,18 +167,20 @@ def judged(problem: Problem, found: dict[str, Found]) -> dict[str, Any]:
     return told
 
 
-def table(name: str, problem: Problem, told: dict[str, Any]) -> Table:
+def sheet(name: str, told: dict[str, Any]) -> Sheet:
     """T of each recipe at each density, with the share of the seeds; of the phase diagram means over the cells."""
-    shown = Table(box=None, pad_edge=False, title=f"{name}: seconds until a model is within 1% of the best (share)")
-    cells = not len(problem.importances)
-    columns = [f"p={p:g}" for p in problem.densities] if cells else ["all cells"]
-    for column in ("", "t", *columns):
-        shown.add_column(column, justify="right", no_wrap=True)
+    densities = [f"p = {p:g}" for p in told["densities"]] if not told["map"] else ["all cells"]
+    rows = []
     for recipe, of in told["recipes"].items():
-        until, share = (of[key] if cells else [float(np.mean(of[key]))] for key in ("until", "share"))
-        numbers = [f"{'' if s else '>'}{t:.3g} ({s:.0%})" for t, s in zip(until, share, strict=True)]
-        shown.add_row(recipe, f"{of['seconds']:.3g}", *numbers)
-    return shown
+        until, share = (of[key] if not told["map"] else [float(np.mean(of[key]))] for key in ("until", "share"))
+        numbers = [f"{'' if s else '> '}{t:.2g} s ({s:.0%})" for t, s in zip(until, share, strict=True)]
+        rows.append([recipe, f"{of['seconds']:.2g} s", *numbers])
+    return Sheet(f"{name}: time until a model is within 1% of the best (share of seeds)", ["", "t", *densities], rows)
+
+
+def sheets(result: dict[str, Any]) -> dict[str, Sheet]:
+    """The tables, by name."""
+    return {f"quality_{name}": sheet(name, told) for name, told in result["problems"].items()}
 
 
 def main():
@@ -198,7 +201,7 @@ def main():
             until = [t * slow / mine["seconds"] for t in mine["until"]]
             told["recipes"][TORCH] = mine | {"seconds": slow, "until": until}
         result["problems"][name] = told
-        console.print(table(name, problem, told))
+        console.print(sheet(name, told).table())
     OUTPUT.mkdir(parents=True, exist_ok=True)
     (OUTPUT / "quality.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
