@@ -153,13 +153,16 @@ def draw(sizes: dict[str, dict[str, Figures]]) -> Figure:
             axes[0, column].set_title(f"n = {n}")
             for row, which in enumerate(WEIGHTS):
                 for k, (name, of) in enumerate(found.items()):
-                    look = {"color": f"C{k % 10}", "linestyle": "--" if name.startswith("zero-free,") else "-"}
+                    look = {
+                        "color": f"C{k - 1}" if k else plots.INK,
+                        "linestyle": "--" if name.startswith("zero-free,") else "-",
+                    }
                     product = [ratio * of["time"] for ratio in of[which]]
                     axes[row, column].loglog(DENSITIES, product, marker=".", markersize=3, label=name, **look)
         for row, which in enumerate(WEIGHTS):
             axes[row, 0].set_ylabel(f"variance x time,\n{which} / plain")
         figure.supxlabel("density p", fontsize=8)
-        handles = {line.get_label(): line for line in axes[0, -1].get_lines()}
+        handles = {line.get_label(): line for ax in axes[0] for line in ax.get_lines()}
         figure.legend(handles.values(), handles.keys(), loc="outside right center")
     return figure
 
