@@ -47,7 +47,7 @@ bench-scaling: $(VENV)/installed ## what a run costs as models, n, batch, steps 
 bench-quality: $(VENV)/installed ## how long until a loss is within 1% of the best known, by recipe; in outputs/bench
 	$(PY) benchmarks/quality.py $(ARGS)
 
-bench-sampling: $(VENV)/installed ## the variance of the gradient by ways to draw a batch; docs/sampling.png
+bench-sampling: $(VENV)/installed ## the variance of the gradient by ways to draw a batch; in outputs/bench
 	$(PY) benchmarks/variance.py $(ARGS)
 
 bench-write: $(VENV)/installed ## put what was measured into README.md and docs/

@@ -50,7 +50,13 @@ def timed(command: list[str]) -> tuple[str, Timing]:
 def run(experiment: str) -> Timing:
     """One of superpose's phase diagrams, dense, in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        asked = [f"experiment={experiment}", "sparsity=dense", "importance=dense", f"output={folder}"]
+        asked = [
+            f"experiment={experiment}",
+            "sparsity=dense",
+            "importance=dense",
+            f"output={folder}",
+            "compute.cache=false",
+        ]
         _, timing = timed([sys.executable, "-m", "superpose.run", *asked])
         log = (Path(folder) / experiment / "run.log").read_text(encoding="utf-8")
     return timing | {"training": float(TRAINED.findall(log)[-1])}

@@ -17,7 +17,7 @@ from report import sheets, told
 
 OUTPUT = Path("outputs/bench")
 PAGES = (Path("README.md"), Path("docs/benchmarks.md"))
-FIGURES = {"bench.png": "bench.png", "scaling.png": "bench_scaling.png"}
+FIGURES = {"bench.png": "bench.png", "scaling.png": "bench_scaling.png", "sampling.png": "sampling.png"}
 PLACE = re.compile(r"(<!-- bench (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

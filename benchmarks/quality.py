@@ -151,13 +151,13 @@ def torch_seconds(problem: Problem) -> float:
 
 def judged(problem: Problem, found: dict[str, Found]) -> dict[str, Any]:
     """For each recipe t, and for each cell the share of the seeds within 1% of the best loss, and T."""
-    best = np.min([each.losses.min(axis=0) for each in found.values()], axis=0)
+    best = np.nanmin([np.nanmin(each.losses, axis=0) for each in found.values()], axis=0)
     about = {"densities": list(problem.densities), "map": bool(problem.importances), "best_loss": best.tolist()}
     told: dict[str, Any] = {**about, "recipes": {}}
     for name, each in found.items():
         share = np.mean(each.losses <= WITHIN * best, axis=0)
-        until = each.seconds / np.maximum(share, 1 / (2 * problem.seeds))
-        excess = np.min(each.losses, axis=0) / best - 1
+        until = each.seconds / np.maximum(share, 1 / problem.seeds)
+        excess = np.nanmin(each.losses, axis=0) / best - 1
         told["recipes"][name] = {
             "seconds": each.seconds,
             "share": share.tolist(),
@@ -173,7 +173,8 @@ def sheet(name: str, told: dict[str, Any]) -> Sheet:
     rows = []
     for recipe, of in told["recipes"].items():
         until, share = (of[key] if not told["map"] else [float(np.mean(of[key]))] for key in ("until", "share"))
-        numbers = [f"{'' if s else '> '}{t:.2g} s ({s:.0%})" for t, s in zip(until, share, strict=True)]
+        found = of["share"] if not told["map"] else [min(of["share"])]
+        numbers = [f"{'' if f else '> '}{t:.2g} s ({s:.0%})" for f, t, s in zip(found, until, share, strict=True)]
         rows.append([recipe, f"{of['seconds']:.2g} s", *numbers])
     return Sheet(f"{name}: time until a model is within 1% of the best (share of seeds)", ["", "t", *densities], rows)
 

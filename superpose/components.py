@@ -49,7 +49,9 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
         InputError: one does not.
     """
     counts = ("devices", "tile", "block", "shards")
-    compute = {f"compute.{key}": 1 for key in counts if settings["compute"][key] not in (None, SEARCH)}
+    free = {"compute.tile": SEARCH}
+    given = {f"compute.{key}": settings["compute"][key] for key in counts}
+    compute = {path: 1 for path, value in given.items() if value is not None and value != free.get(path)}
     for path, smallest in {**SMALLEST, **compute}.items():
         part, key = path.split(".")
         value = settings[part].get(key, smallest)

@@ -4,9 +4,7 @@ What was compiled once is loaded the next time, from a folder of the user's that
 programs go that were not used for longest. They are the same programs, so no result depends on it.
 """
 
-import hashlib
 import os
-import platform
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +14,13 @@ from filelock import FileLock
 from superpose.arguments import InputError
 from superpose.config import Compute
 from superpose.console import log
-from superpose.folders import caches
+from superpose.folders import caches, processor
 
 FRACTIONS = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"
 CACHE_BYTES = 2**28
-CACHE_SETTINGS = {
-    "jax_persistent_cache_min_compile_time_secs": 0,  # the many small programs of a start take a second, too
-    "jax_compilation_cache_max_size": CACHE_BYTES,
+CACHE_SETTINGS = {  # JAX's own, which are changed where nobody else did, and superpose's
+    "jax_persistent_cache_min_compile_time_secs": (1, 0),  # the many small programs of a start take a second, too
+    "jax_compilation_cache_max_size": (-1, CACHE_BYTES),
 }
 LOCK_SECONDS = 5
 
@@ -97,7 +95,10 @@ def keep_compiled(where: Any) -> None:
             f"`compute.cache` is a folder for compiled programs, null for your own ({caches()}), or false for"
             f" none, got {where!r}."
         )
-    if where is False or jax.config.values["jax_compilation_cache_dir"] is not None:
+    before = jax.config.values["jax_compilation_cache_dir"]
+    if where is False or before is not None:
+        if where is not None and before is not None:
+            log.info("compute.cache=%s changes nothing: JAX keeps compiled programs in %s", where, before)
         return
     try:
         folder = (Path(where).expanduser() if where else caches()) / processor()
@@ -106,21 +107,10 @@ def keep_compiled(where: Any) -> None:
     except (OSError, RuntimeError) as error:
         log.warning("compiled programs are not kept: %s", error)
         return
-    for name, value in CACHE_SETTINGS.items():
-        jax.config.update(name, value)
+    for name, (usual, value) in CACHE_SETTINGS.items():
+        if jax.config.values[name] == usual:
+            jax.config.update(name, value)
     jax.config.update("jax_compilation_cache_dir", str(folder))
-
-
-def processor() -> str:
-    """A mark of this kind of processor: programs that are compiled for one may not run on another, which sees the same
-    folder."""
-    try:
-        told = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        told = []
-    features = {line for line in told if line.startswith(("model name", "flags", "Features"))}
-    marks = [platform.machine(), platform.processor(), *sorted(features)]
-    return hashlib.sha256("\n".join(marks).encode()).hexdigest()[:12]
 
 
 def tidy(folder: Path) -> None:

@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = 0x1BD11BDA
 PRNG = "threefry2x32"
-LARGEST_LATTICE = 2**14
+CANDIDATES = 256
 
 
 def seed_key(seed: int) -> PRNGKeyArray:
@@ -74,26 +74,26 @@ def lattice(size: int, count: int, *, key: PRNGKeyArray) -> Float[Array, "size c
 
 @lru_cache
 def multipliers(size: int, count: int) -> np.ndarray:
-    """The z_i of a lattice, z_0 = 1; that alone where there are fewer than `size`, or more than 2^14 points.
+    """The z_i of a lattice, z_0 = 1; that alone where there are fewer than `size`, or size * count^5 >= 2^63.
 
     They have no factor in common with `count` and lie below its half: z and count - z go together. Each is the one that
     pairs best with those before it (Sloan, Kuo and Joe, 2002): the least sum over j < i of the excess of
 
         1 / count sum_k (1 + w(k z_i)) (1 + w(k z_j)),    w(k) = 2 pi^2 B_2((k mod count) / count),
 
-    over 1, the squared error of the worst function of two numbers whose derivative is square integrable.
+    over 1, the squared error of the worst function of two numbers whose derivative is square integrable. Sums are
+    of the integers 6 count^2 B_2: many candidates are equally good, and which is taken may not depend on rounding.
     """
     units = np.array([z for z in range(1, max(2, count // 2 + 1)) if math.gcd(z, count) == 1], np.uint32)
-    if count > LARGEST_LATTICE or len(units) < size:
+    if size * count**5 >= 2**63 or len(units) < size:
         return units[:1]
-    x = np.arange(count) / count
-    # of many candidates a part will do
-    units = np.append(1, np.random.default_rng(0).permutation(units[1:])[: max(size, 255)])
-    w = (2 * np.pi**2 * (x**2 - x + 1 / 6))[np.outer(units, np.arange(count)) % count]
+    units = units[:: max(1, len(units) // max(size, CANDIDATES))]  # of many a part will do
+    k = np.arange(count, dtype=np.int64)
+    w = (6 * k**2 - 6 * k * count + count**2)[np.outer(units, k) % count]
     chosen, total = [0], w[0].copy()
     while len(chosen) < size:
         excess = w @ total
-        excess[chosen] = np.inf
+        excess[chosen] = np.iinfo(np.int64).max
         chosen.append(int(np.argmin(excess)))
         total += w[chosen[-1]]
     return units[chosen].astype(np.uint32)

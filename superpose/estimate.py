@@ -94,7 +94,8 @@ def tile_budget(program: Program, platform: str, memory: float, *, shared: bool 
     if platform == "cpu" and scalar(program):
         likes = SCALAR_TILE
     elif platform == "cpu":
-        likes = cached_models(example_bytes(program)) if shared else drawn_models(draw_bytes(program))
+        together = shared or isinstance(program.objective, Exact)
+        likes = cached_models(example_bytes(program)) if together else drawn_models(draw_bytes(program))
     else:
         likes = ACCELERATOR_TILE
     fits = most_models(program, memory)

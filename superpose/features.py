@@ -22,6 +22,8 @@ from superpose import draws
 from superpose.leaves import Scalar, scalar, vector
 
 SMALLEST_DENSITY = 1e-5
+NONZERO = ("noise", "__call__", "nonzero_noise", "nonzero", "log_zero_probability")
+"""What one class defines, if it can draw vectors that are not zero."""
 
 
 class AbstractFeatures(eqx.Module):
@@ -95,9 +97,8 @@ def draws_nonzero(features: AbstractFeatures) -> TypeGuard[AbstractSparseFeature
 
     A class made from another may draw something else and inherit what it says of vectors that are not zero.
     """
-    parts = ("noise", "__call__", "nonzero_noise", "nonzero", "log_zero_probability")
     home = lambda part: next(kind for kind in type(features).__mro__ if part in vars(kind))
-    return isinstance(features, AbstractSparseFeatures) and len(set(map(home, parts))) == 1
+    return isinstance(features, AbstractSparseFeatures) and len(set(map(home, NONZERO))) == 1
 
 
 class IndependentFeatures(AbstractSparseFeatures):

@@ -23,7 +23,7 @@ FILE_SECONDS = 0.01
 
 def probed(job: Job, devices: list[jax.Device]) -> Job:
     """The job with the time that a probe foretells; where nothing is missing, as it is."""
-    if not job.waves:
+    if not job.share.waves:
         return job
     how = job.variant.program, job.rows, job.schema.tile, devices, job.variant.seeding
     training = probing.short_training(*how)
@@ -32,9 +32,9 @@ def probed(job: Job, devices: list[jax.Device]) -> Job:
     judgement = probing.judgement(*how, arrays)
     judging = estimate.judgings(job.variant.program) * probing.repeated(judgement, JUDGING_SECONDS)
     first, turn = measuring_times(job, devices, arrays)
-    seconds = job.wave_steps * step + job.waves * judging
-    turns = -(-job.missing // ROWS_AT_ONCE) + job.blocks
-    writing = job.blocks * len(job.schema.arrays) * FILE_SECONDS
+    seconds = job.share.steps * step + job.share.waves * judging
+    turns = -(-job.share.models // ROWS_AT_ONCE) + job.share.blocks
+    writing = job.share.blocks * len(job.schema.arrays) * FILE_SECONDS
     compiles = training.compile_seconds + judgement.compile_seconds + first
     return dataclasses.replace(job, seconds=seconds + turns * turn + writing, compile_seconds=compiles)
 

@@ -158,7 +158,7 @@ def fit_tile(grid: Grid, budget: int, lanes: int = 1, most_cells: int | None = N
     most = min(budget, most_cells or budget)
     alike = tuple(axis.name for axis in grid.axes if axis.name in reach)
     points = int(np.prod([len(axis.points) for axis in grid.axes if axis.name in alike], dtype=int))
-    if grid.cells // points < max(most, 2):
+    if points > 1 and grid.cells // points < max(most, 2):
         alike, points = (), 1
     cells = _even(grid.cells // points, most)
     most_lanes = budget if grid.cells == 1 and lanes == 1 else lanes

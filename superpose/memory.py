@@ -54,10 +54,10 @@ def sweep_grid(
     program = dataclasses.replace(program, axes=tuple((axis.name, axis.target) for axis in grid.axes))
     devices = jax.local_devices() if devices is None else devices
     memory = estimate.device_memory(devices[0], len(devices))
-    own = estimate.tile_budget(program, devices[0].platform, memory, shared=grid.cells > 1)
-    budget = own if tile is None else tile
+    if tile is None:
+        tile = estimate.tile_budget(program, devices[0].platform, memory, shared=grid.cells > 1)
     lanes = estimate.tile_lanes(program, devices[0].platform, memory)
-    shape = fit_tile(grid, budget, lanes, reach=program.reach)
+    shape = fit_tile(grid, tile, lanes, reach=program.reach)
     rows = grid.rows()
     ((_, arrays),) = sweep(program, [rows], tile=shape, devices=devices, seeding=seeding)
     variables = program.variables()

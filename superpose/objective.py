@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Key, PRNGKeyArray, PyTree
 from superpose import exact
 from superpose.draws import as_key
 from superpose.exact import Method
-from superpose.features import AbstractFeatures, draws_nonzero
+from superpose.features import NONZERO, AbstractFeatures, draws_nonzero
 from superpose.models import AbstractToyModel
 from superpose.task import Target, Task
 
@@ -98,8 +98,9 @@ def check_fits(
     """
     if isinstance(objective, Sampled) and objective.zero_free and not draws_nonzero(features):
         raise ValueError(
-            f"`objective.zero_free` needs features that can be drawn without zero vectors: {type(features).__name__}"
-            " defines no `nonzero` of its own (see superpose.AbstractSparseFeatures). Type objective.zero_free=false."
+            "`objective.zero_free` needs features that can be drawn without zero vectors, and"
+            f" {type(features).__name__} does not itself define all of {', '.join(NONZERO)} (see"
+            " superpose.AbstractSparseFeatures). Type objective.zero_free=false."
         )
     reason = exact.refusal(model, features, target, objective.method) if isinstance(objective, Exact) else None
     if reason is not None:

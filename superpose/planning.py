@@ -6,7 +6,7 @@ Nothing is written here. A store that exists has fixed its tile and blocks; for 
 import dataclasses
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -30,15 +30,24 @@ MAP_TILES = 5  # a level of a map has about a fifth of the cells of its start, o
 ROW_BYTES = 500  # of a row in the plan: its columns, its key
 
 
+class Share(NamedTuple):
+    """What this shard trains: models in blocks, the waves that it takes, and the steps of all waves together."""
+
+    models: int
+    blocks: int
+    waves: int
+    steps: int
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One variant's share of a run.
+    """One variant's part of a run.
 
     Args:
         done: models that are trained already.
         blocks: how many are to be trained, by all shards.
-        waves, wave_steps: how many waves this shard trains, and the steps of all of them together.
-        seconds, compile_seconds: what they and the compiles will take.
+        share: what of it is this shard's.
+        seconds, compile_seconds: what that and the compiles will take.
         bytes: the memory that their training will take.
         tuned: how the tile was found, where it was searched for.
     """
@@ -50,8 +59,7 @@ class Job:
     rows: Rows
     done: int
     blocks: int
-    waves: int
-    wave_steps: int
+    share: Share
     seconds: float
     compile_seconds: float
     bytes: float
@@ -113,11 +121,11 @@ def job(run: Run, label: str, store: Store | None, before: Store | None, devices
     done = store.count_done(label, rows)[0] if store else 0
     start = Earlier(before, label, variant) if before else None
     blocks = missing_blocks(store, label, schema, rows)
-    waves, steps = work(run, blocks, schema.tile, program, start, len(devices))
-    seconds = schema.tile.models * (steps * estimate.step_seconds(program) + waves * estimate.judging_seconds(program))
+    own = share(run, blocks, schema.tile, program, start, len(devices))
+    wave = own.steps * estimate.step_seconds(program) + own.waves * estimate.judging_seconds(program)
     lanes = schema.tile.lanes * estimate.draw_bytes(program)
     working = len(devices) * (schema.tile.models * estimate.model_bytes(program) + lanes)
-    measures, cost = run.experiment.measures(), (waves, steps, seconds, COMPILE_SECONDS, working)
+    measures, cost = run.experiment.measures(), (own, schema.tile.models * wave, COMPILE_SECONDS, working)
     return Job(label, variant, measures, schema, rows, done, len(blocks), *cost, start, tuned)
 
 
@@ -149,10 +157,10 @@ def missing_blocks(store: Store | None, label: str, schema: Schema, rows: Rows) 
     return missing | dict(enumerate(pack(fresh, schema.tile, schema.block_rows), store.blocks(label)))
 
 
-def work(
+def share(
     run: Run, blocks: dict[int, Rows], tile: Tile, program: Program, start: Earlier | None, devices: int
-) -> tuple[int, int]:
-    """How many waves this shard trains, and the steps of all of them together; what continues is swept apart."""
+) -> Share:
+    """What this shard trains of these blocks; what continues is swept apart."""
     own = [blocks[number] for number in of_shard(blocks, run.compute.shard, run.compute.shards)]
     ahead = [start is not None and bool(start.has(block).all()) for block in own]
     count = {False: 0, True: 0}
@@ -160,7 +168,8 @@ def work(
         count[kind] += len(tiles(block, tile))
     afresh, continued = (-(-count[kind] // devices) for kind in (False, True))
     before = start.steps if start else 0
-    return afresh + continued, afresh * program.updates + continued * (program.updates - before)
+    steps = afresh * program.updates + continued * (program.updates - before)
+    return Share(sum(map(len, own)), len(own), afresh + continued, steps)
 
 
 def tile_budget(run: Run, variant: Variant, devices: list[jax.Device]) -> tuple[int, str]:
@@ -181,7 +190,8 @@ def fitted(run: Run, variant: Variant, devices: list[jax.Device], budget: int) -
     program, grid, asked = variant.program, variant.grid, isinstance(run.compute.tile, int)
     few = -(-grid.cells // MAP_TILES) if run.refine and not asked else None
     memory = estimate.device_memory(devices[0], len(devices))
-    lanes, reach = estimate.tile_lanes(program, devices[0].platform, memory), program.reach
+    lanes = estimate.tile_lanes(program, devices[0].platform, memory)
+    reach = () if run.refine else program.reach  # a finer level has few cells of each point
     return fit_tile(grid, budget, lanes, few, reach)
 
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import jax
 
-from superpose.folders import caches
+from superpose.folders import caches, processor
 from superpose.grid import Grid, Tile, tiles
 from superpose.probing import repeated, short_training
 from superpose.program import Program
@@ -40,7 +40,7 @@ def searched(
         start: the formula's budget.
         most: the largest that fits in memory.
     """
-    path, key = caches() / "tiles.json", digest(program, grid, devices)
+    path, key = caches() / "tiles.json", digest(program, grid, fit(start), devices)
     known = recall(path).get(key)
     if isinstance(known, int) and 1 <= known <= most:
         return known, "by an earlier search"
@@ -72,11 +72,12 @@ def climb(cost: Callable[[int], float], fit: Fit, start: int, most: int) -> dict
     return costs
 
 
-def digest(program: Program, grid: Grid, devices: Sequence[jax.Device]) -> str:
-    """What decides the speed of a tile: the program's modules with their shapes, the grid's, the devices, JAX."""
+def digest(program: Program, grid: Grid, tile: Tile, devices: Sequence[jax.Device]) -> str:
+    """What decides the speed of a tile: the program's modules with their shapes, the grid with the formula's tile, the
+    devices, JAX."""
     modules = (program.model, program.features, program.weighting, program.target, program.objective, program.optimizer)
-    kinds = sorted({device.device_kind for device in devices}), len(devices), os.cpu_count(), jax.__version__
-    told = repr((modules, program.axes, grid.cells, len(grid.seeds), kinds))
+    kinds = sorted({device.device_kind for device in devices}), len(devices), processor(), jax.__version__
+    told = repr((modules, program.axes, grid.cells, len(grid.seeds), tile, kinds))
     return hashlib.sha256(told.encode()).hexdigest()[:32]
 
 

@@ -49,16 +49,16 @@ def job(devices: int, *words: str) -> planning.Job:
 )
 def test_waves_and_their_steps_are_counted(devices, words, waves, steps):
     found = job(devices, *words)
-    assert (found.waves, found.wave_steps) == (waves, steps)
+    assert (found.share.waves, found.share.steps) == (waves, steps)
 
 
 def test_only_what_is_left_is_foretold():
     superpose.run_sweep([*WORDS, "record.state=true", "seed=1"])
-    assert job(1, "record.state=true", "seed=1").waves == 0
+    assert job(1, "record.state=true", "seed=1").share.waves == 0
     grown = job(1, "record.state=true", "seed=2")
-    assert (grown.waves, grown.wave_steps, grown.done) == (3, 3 * 40, 5)
+    assert (grown.share.waves, grown.share.steps, grown.done) == (3, 3 * 40, 5)
     longer = job(1, "record.state=true", "seed=2", "schedule.steps=70")
-    assert (longer.waves, longer.wave_steps) == (6, 3 * 30 + 3 * 70)
+    assert (longer.share.waves, longer.share.steps) == (6, 3 * 30 + 3 * 70)
 
 
 def test_the_time_is_that_of_its_parts(monkeypatch):

@@ -150,6 +150,7 @@ def test_a_tile_with_several_lanes_takes_cells_first_then_seeds(cells, seeds, la
         ((7, 5), 1, Tile(1, 7)),  # 5 do not fill a tile: 35 cells
         ((7, 20), 4, Tile(1, 7, ("sparsity",))),
         ((20, 1), 1, Tile(1, 7)),
+        ((1, 5), 1, Tile(1, 5, ("sparsity",))),  # one sparsity: all agree
     ],
 )
 def test_cells_that_fill_a_tile_agree_in_what_reaches_the_features(levels, lanes, expected):

@@ -76,13 +76,15 @@ def test_a_cache_that_cannot_be_written_is_done_without(measured, cache):
 
 def test_what_decides_a_tile_is_told_apart():
     devices = jax.devices()
-    one = tuning.digest(program(), GRID, devices[:1])
-    assert one == tuning.digest(program(schedule=Constant(77)), GRID, devices[:1])  # steps do not decide
+    tile = Tile(1, 3)
+    one = tuning.digest(program(), GRID, tile, devices[:1])
+    assert one == tuning.digest(program(schedule=Constant(77)), GRID, tile, devices[:1])  # steps do not decide
     others = [
-        tuning.digest(program(5), GRID, devices[:1]),
-        tuning.digest(program(objective=Sampled(64)), GRID, devices[:1]),
-        tuning.digest(program(), Grid((), (0, 1)), devices[:1]),
-        tuning.digest(program(), GRID, devices[:2]),
+        tuning.digest(program(5), GRID, tile, devices[:1]),
+        tuning.digest(program(objective=Sampled(64)), GRID, tile, devices[:1]),
+        tuning.digest(program(), Grid((), (0, 1)), tile, devices[:1]),
+        tuning.digest(program(), GRID, tile, devices[:2]),
+        tuning.digest(program(), GRID, Tile(1, 2), devices[:1]),
     ]
     assert len({one, *others}) == 5
 

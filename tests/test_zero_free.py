@@ -115,6 +115,6 @@ def test_features_that_do_not_say_how_are_refused():
         def __call__(self, noise):
             return 2 * super().__call__(noise) - 1
 
-    with pytest.raises(ValueError, match=r"Signed defines no `nonzero`.*objective.zero_free=false"):
+    with pytest.raises(ValueError, match=r"Signed does not itself define all of.*objective.zero_free=false"):
         check_fits(Sampled(8, zero_free=True), model(3, 2), Signed(3, 0.1, np.ones(3)), Identity())
     check_fits(Sampled(8, zero_free=True), model(3, 2), IndependentFeatures(3, 0.1), Identity())
