@@ -20,7 +20,6 @@ steps. The roofline is the least of the three: no program that does them at thes
 three at once.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.sharding import NamedSharding, PartitionSpec
+from worker import cores
 
 from superpose import draws
 
@@ -110,5 +110,5 @@ def main():
 
 
 if __name__ == "__main__":
-    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    jax.config.update("jax_num_cpu_devices", cores())
     main()

@@ -21,7 +21,6 @@ which reads the JSON, and prints the TILE_BYTES and LARGEST_TILE whose worst sha
 
 import argparse
 import json
-import os
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -32,6 +31,7 @@ import numpy as np
 from report import machine
 from rich.console import Console
 from rich.table import Table
+from worker import cores
 
 from superpose import (
     AdamW,
@@ -150,7 +150,7 @@ def main():
     parser.add_argument("--refit", action="store_true", help="fit the formulas to the rates that were measured")
     arguments, console = parser.parse_args(), Console(highlight=False, width=200)
     jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_num_cpu_devices", os.cpu_count() or 1)
+    jax.config.update("jax_num_cpu_devices", cores())
     devices, kept = jax.devices(), OUTPUT / "tiles.json"
     result: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {"rates": {}}
     if arguments.refit:

@@ -37,6 +37,7 @@ class Worker:
     def __init__(self, program: str, job: Job, caches: Path):
         kept = {"XDG_CACHE_HOME": "xdg", "TORCHINDUCTOR_CACHE_DIR": "inductor"}
         environment = {**os.environ, "JAX_PLATFORMS": "cpu"} | {name: str(caches / own) for name, own in kept.items()}
+        environment.pop("JAX_COMPILATION_CACHE_DIR", None)
         command = [sys.executable, __file__, program, f"{job.n},{job.m}"]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True)
@@ -48,8 +49,11 @@ class Worker:
             RuntimeError: the program failed; its last line says how.
         """
         assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
+        except OSError as error:
+            raise RuntimeError("it was killed") from error
         answer: dict[str, Any] = json.loads(self.process.stdout.readline() or '{"error": "it ended without an answer"}')
         if "error" in answer:
             raise RuntimeError(answer["error"])
