@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 from scipy.stats import qmc
 
 from superpose import draws
-from superpose.features import IndependentFeatures
+from superpose.features import IndependentFeatures, draws_nonzero
 from superpose.models import AbstractToyModel
 from superpose.objective import AbstractObjective, Sampled
 from superpose.task import Task
@@ -38,7 +38,10 @@ class Antithetic(AbstractObjective):
         def both(x: Float[Array, "n batch"]) -> Float[Array, ""]:
             return (task.loss(model, x) + task.loss(model, jnp.where(x > 0, 1 - x, 0))) / 2
 
-        return self.half.mean(both, task, noise)
+        if not self.half.zero_free:
+            return both(task.features(noise))
+        assert draws_nonzero(task.features)
+        return task.features.zero_free(both, noise)
 
 
 class EvenFirst(AbstractObjective):

@@ -12,7 +12,7 @@
 Speeds drift by a fifth from minute to minute, so only ratios within one run count: the programs take turns, each in a
 process of its own for each size, that stays warm and idles while the others run. A rate is the model-steps over the
 seconds, compile apart; the median of the repeats counts. superpose's seconds are those of training, judging, measuring
-and writing. A judgement (the exact loss, and the gradient on 2^17 vectors) is the work of some 150 steps, once a model;
+and writing. A judgement (the exact loss, and the gradient on 2^15 vectors) is the work of some 100 steps, once a model;
 every model has the 10,000 steps of the paper's, so the share of all this is that of a run at paper scale, or more: what
 comes once a run (the store, the compile of the measures) falls here on 10 to 60 seconds of work.
 

@@ -59,14 +59,14 @@ def at(name: str, panel: Panel, value: int) -> Panel:
 def overrides(given: Panel) -> list[str]:
     """The command of one point."""
     model = [f"model.n={given.n}", f"model.m={given.m}", f"scale.levels={given.levels}", f"seed={given.seeds}"]
-    return [*model, f"schedule.steps={given.steps}", f"objective.batch={given.batch}"]
+    return [*model, f"schedule.steps={given.steps}", f"objective.batch={given.batch}", "compute.cache=false"]
 
 
 def measured(name: str, panel: Panel, console: Console) -> list[dict[str, Any]]:
     """The points of a panel."""
     points: list[dict[str, Any]] = []
     for value in panel.values:
-        told = run([*overrides(at(name, panel, value)), "compute.cache=false"])
+        told = run(overrides(at(name, panel, value)))
         points.append({"value": value, **told})
         shown = f"{name} = {value:,}: {told['whole']:.1f} s, compile {told['compile']:.1f} s of it"
         console.print(shown, style="dim", highlight=False)

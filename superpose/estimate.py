@@ -77,7 +77,7 @@ def judging_seconds(program: Program) -> float:
     objective, n = program.objective, program.features.n
     drawn = evaluation.methods(program.model, program.features, program.target, program.method)[1] != "exact"
     auto = objective.method if isinstance(objective, Exact) else Method()
-    each = 2.6 * evaluation.VECTORS if drawn else exact.examples(program.model, n, auto)
+    each = 2.6 * evaluation.GRADIENT_VECTORS if drawn else exact.examples(program.model, n, auto)
     return judgings(program) * each * step_seconds(program) / examples(program)
 
 

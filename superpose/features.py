@@ -85,7 +85,7 @@ class AbstractSparseFeatures(AbstractFeatures):
         """An estimate of E f(x) from vectors that are not zero: P(x != 0) f(nonzero x) + P(x = 0) f(0).
 
         Args:
-            function: f of a batch, its mean or its value for each example. Of the zero vector it sees a batch of one.
+            function: the mean of f over a batch. Of the zero vector it sees a batch of one.
             noise: draws of `nonzero_noise`.
         """
         zero = jnp.zeros((self.n, 1))

@@ -61,16 +61,11 @@ class Sampled(AbstractObjective):
         return task.features.nonzero_noise(self.batch, even=self.even, key=key)
 
     def loss(self, model: AbstractToyModel, task: Task, noise: PyTree[Array]) -> Float[Array, ""]:
-        return self.mean(lambda x: task.loss(model, x), task, noise)
-
-    def mean(
-        self, function: Callable[[Float[Array, "n batch"]], Array], task: Task, noise: PyTree[Array]
-    ) -> Float[Array, "..."]:
-        """The estimate of E f(x) that `loss` is of the loss; `function` gives f's mean over a batch, or f of each."""
+        mean = lambda x: task.loss(model, x)
         if not self.zero_free:
-            return function(task.features(noise))
+            return mean(task.features(noise))
         assert draws_nonzero(task.features)
-        return task.features.zero_free(function, noise)
+        return task.features.zero_free(mean, noise)
 
 
 class Exact(AbstractObjective):
