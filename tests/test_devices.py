@@ -87,7 +87,7 @@ def test_what_a_killed_process_left_is_taken_out(tmp_path, no_folder):
 
 def test_the_folder_does_not_grow_without_end(tmp_path, no_folder, monkeypatch):
     """What was not used for longest goes first."""
-    monkeypatch.setitem(devices.CACHE_SETTINGS, "jax_compilation_cache_max_size", 12_000)
+    monkeypatch.setitem(devices.CACHE_SETTINGS, "jax_compilation_cache_max_size", (-1, 12_000))
     devices.keep_compiled(str(tmp_path))
     for k in range(12):
         jax.jit(lambda x, k=k: x * k + 1)(1.0)

@@ -86,7 +86,7 @@ def test_what_decides_a_tile_is_told_apart():
         tuning.digest(program(), GRID, tile, devices[:2]),
         tuning.digest(program(), GRID, Tile(1, 2), devices[:1]),
     ]
-    assert len({one, *others}) == 5
+    assert len({one, *others}) == 6
 
 
 def planned(*words: str, devices: int = 1) -> planning.Job:
