@@ -1,11 +1,13 @@
 """Model-steps per second of superpose, of what one would write instead, and of the machine's limits, in one run.
 
-    python benchmarks/compare.py [--sizes 20,5 400,30] [--repeats 3]      (make bench; about 13 minutes on two cores)
+    python benchmarks/compare.py [--sizes 20,5 400,30] [--repeats 3]      (make bench; about 18 minutes on two cores)
 
     superpose        a run of the command line, with its store, its judgement of every model, its figure and claims
     torch_loop       notebook_loop_torch.py: a PyTorch loop over models batched in one einsum
     torch_compile    the same, its batch and loss through torch.compile; as the loop, only where PyTorch is installed
     plain_vmap       plain_vmap.py: jit(vmap(scan)) in JAX, on one device
+    ..._20           the loop, and plain_vmap, with 20 models at once as in the authors' notebook; else with as many as
+                     superpose has on its devices, which is near the best for them at each size
     fast_sweep       fast_sweep.py: superpose's arrangement in plain JAX, with nothing around it: the yardstick
     roofline         roofline.py: what the machine's products, passes and draws allow
 
@@ -37,7 +39,7 @@ from worker import Worker
 from superpose import plots
 
 OUTPUT = Path("outputs/bench")
-TORCH = ("torch_loop", "torch_compile")
+TORCH = ("torch_loop", "torch_loop_20", "torch_compile")
 
 
 def compare(

@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 COMPILED = re.compile(r"compiled in ([\d.]+) s")
 TRAINED = re.compile(r"trained and measured in ([\d.]+) s")
 Runner = Callable[[], Timing]
+NOTEBOOK_MODELS = 20  # that the authors' notebook trains at once in its sweep of n = 100, m = 20
 
 
 def run(overrides: Sequence[str]) -> dict[str, float]:
@@ -60,12 +61,14 @@ def fast_sweep(job: Job, cores: int) -> Runner:
     return timed(models * job.steps, *program.compiled(job.n, job.m, models, **shape))
 
 
-def plain_vmap(job: Job, cores: int) -> Runner:
+def plain_vmap(job: Job, cores: int, *, models: int | None = None) -> Runner:
     """jit(vmap(scan)) as one writes it, on one device with every thread."""
     import plain_vmap as program
 
-    models = job.tile * cores
-    return timed(models * job.plain, *program.compiled(job.n, job.m, models, steps=job.plain))
+    usual = job.tile * cores
+    models = models or usual
+    steps = max(1, job.plain * usual // models)
+    return timed(models * steps, *program.compiled(job.n, job.m, models, steps=steps))
 
 
 def timed(model_steps: int, sweep: Callable[[], object], compile_seconds: float) -> Runner:
@@ -79,13 +82,15 @@ def timed(model_steps: int, sweep: Callable[[], object], compile_seconds: float)
     return once
 
 
-def torch_loop(job: Job, cores: int, *, compiled: bool = False) -> Runner:
+def torch_loop(job: Job, cores: int, *, models: int | None = None, compiled: bool = False) -> Runner:
     """The PyTorch loop, on all cores."""
     import notebook_loop_torch as program
 
-    instances = job.tile * cores
-    train, first = program.trainer(job.n, job.m, instances, compiled=compiled)
-    return lambda: Timing(instances * job.loops, train(job.loops), first if compiled else 0.0)
+    usual = job.tile * cores
+    models = models or usual
+    steps = max(1, job.loops * usual // models)
+    train, first = program.trainer(job.n, job.m, models, compiled=compiled)
+    return lambda: Timing(models * steps, train(steps), first if compiled else 0.0)
 
 
 def roofline(job: Job, cores: int) -> Runner:
@@ -101,8 +106,10 @@ def roofline(job: Job, cores: int) -> Runner:
 PROGRAMS = {
     "superpose": superpose,
     "torch_loop": torch_loop,
+    "torch_loop_20": partial(torch_loop, models=NOTEBOOK_MODELS),
     "torch_compile": partial(torch_loop, compiled=True),
     "plain_vmap": plain_vmap,
+    "plain_vmap_20": partial(plain_vmap, models=NOTEBOOK_MODELS),
     "fast_sweep": fast_sweep,
     "roofline": roofline,
 }

@@ -91,7 +91,7 @@ NAMES = ("basic_results", "uniform_geometry", "phase_change")
 
 def problems() -> dict[str, Problem]:
     """By name. JAX must have been told of its devices: modules hold arrays."""
-    paper, few = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001), (1, 0.3, 0.1)
+    paper, few = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001), (1, 0.3, 0.1, 0.03)
     p, r = np.geomspace(1, 0.01, 12).tolist(), np.geomspace(0.1, 10, 12).tolist()
     found = (
         Problem(20, 5, Geometric(0.7), Xavier(), paper, (), 64),

@@ -22,8 +22,10 @@ LIBRARIES = ("jax", "jaxlib", "equinox", "optax", "numpy", "torch")
 SHORT = {
     "superpose": "superpose",
     "torch_loop": "PyTorch loop",
+    "torch_loop_20": "loop of 20",
     "torch_compile": "torch.compile",
     "plain_vmap": "jit(vmap)",
+    "plain_vmap_20": "jit(vmap) of 20",
     "fast_sweep": "fast_sweep",
 }
 Repeats = dict[Job, dict[str, list[tuple[Timing, float]]]]  # by size and program: each timing, with the peak memory
@@ -124,7 +126,7 @@ def sheets(result: dict[str, Any]) -> dict[str, Sheet]:
     multiples.append(["geometric mean", *(f"{means[name]:.3g}" for name in others)])
     bounds = lambda s: [f"{s['bounds'][name]:,.0f}" for name in s["bounds"]]
     seconds = lambda own: [f"{own[key]:.1f} s" for key in ("compile", "training", "whole")]
-    shorts, jitted = [SHORT[name] for name in names], [name for name in names if name != "torch_loop"]
+    shorts, jitted = [SHORT[name] for name in names], [name for name in names if not name.startswith("torch_loop")]
     return {
         "rates": Sheet(
             f"Model-steps per second, {batch}",
