@@ -25,6 +25,7 @@ puts them into the README and docs/.
 import argparse
 import importlib.util
 import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,7 +73,7 @@ def main():
     known = [f"{job.n},{job.m}" for job in JOBS]
     parser.add_argument("--sizes", nargs="+", default=known, choices=known, metavar="N,M", help=f"of {' '.join(known)}")
     parser.add_argument("--repeats", type=int, default=3, help="times that each program runs each size")
-    arguments, console = parser.parse_args(), Console(highlight=False)
+    arguments, console = parser.parse_args(), Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     jobs, repeats = [job for job in JOBS if f"{job.n},{job.m}" in arguments.sizes], max(arguments.repeats, 1)
     missing = {}
     if not importlib.util.find_spec("torch"):

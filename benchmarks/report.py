@@ -25,7 +25,7 @@ SHORT = {
     "torch_loop_20": "loop of 20",
     "torch_compile": "torch.compile",
     "plain_vmap": "jit(vmap)",
-    "plain_vmap_20": "jit(vmap) of 20",
+    "plain_vmap_20": "vmap of 20",
     "fast_sweep": "fast_sweep",
 }
 Repeats = dict[Job, dict[str, list[tuple[Timing, float]]]]  # by size and program: each timing, with the peak memory

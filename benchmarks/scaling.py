@@ -13,6 +13,7 @@ Results: a table, and outputs/bench/scaling.json, scaling.png and scaling.svg. R
 import argparse
 import json
 import math
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,7 +141,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--panels", nargs="+", default=list(PANELS), choices=list(PANELS), metavar="NAME")
     parser.add_argument("--fewer", action="store_true", help="leave out the last point of each panel, the longest")
-    arguments, console = parser.parse_args(), Console(highlight=False)
+    arguments, console = parser.parse_args(), Console(highlight=False, width=None if sys.stdout.isatty() else 140)
     chosen = {name: PANELS[name] for name in arguments.panels}
     if arguments.fewer:
         chosen = {name: each._replace(values=each.values[:-1]) for name, each in chosen.items()}
