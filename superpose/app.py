@@ -29,6 +29,8 @@ from superpose.work import measure, note, train
 def run_sweep(overrides: Sequence[str] = (), *, console: Console | None = None) -> xr.DataTree:
     """Do what `python -m superpose.run OVERRIDES...` does, and give the labelled arrays.
 
+    Of JAX it sets, for the whole process, the devices and the cache of compiled programs (`compute.cache=false`: none).
+
     Args:
         overrides: as on the command line: ["experiment=basic_results", "scale=smoke"].
         console: where to print; nothing is printed where it is left out.
