@@ -74,11 +74,13 @@ def test_shards_and_blocks_change_no_number():
     assert laboratory.same(whole, tree)
 
 
+@pytest.mark.slow
 def test_devices_change_no_number():
     trees = [run(LEVELS, f"name=on{k}", f"compute.devices={k}") for k in (1, 2, 4)]
     assert laboratory.same(trees[0], trees[1]) and laboratory.same(trees[0], trees[2])
 
 
+@pytest.mark.slow
 def test_a_run_with_recorded_state_continues_to_the_bit(tmp_path, monkeypatch):
     more = (LEVELS, "record.state=true", "record.steps=[0,10,40]")
     run(*more, "name=a", "seed=3")
@@ -95,6 +97,7 @@ def test_a_run_with_recorded_state_continues_to_the_bit(tmp_path, monkeypatch):
     assert laboratory.same(grown, run(*more, "name=b", "schedule.steps=70", "seed=4"))
 
 
+@pytest.mark.slow
 def test_a_damaged_run_is_mended_before_it_is_continued(tmp_path):
     run(LEVELS, "record.state=true", "name=a")
     (chunk,) = (tmp_path / "outputs/a/models.zarr/relu/W").glob("c.*")
@@ -105,6 +108,7 @@ def test_a_damaged_run_is_mended_before_it_is_continued(tmp_path):
     assert laboratory.same(mended, run(LEVELS, "record.state=true", "name=b", "schedule.steps=70"))
 
 
+@pytest.mark.slow
 def test_more_steps_without_the_state_are_refused():
     run(LEVELS)
     with pytest.raises(StoreError, match="only if the optimiser's state was recorded"):

@@ -136,6 +136,7 @@ def test_a_multirun_makes_a_folder_for_each_program(tmp_path, capsys):
     assert "tiny-model.m=2/figure.png" in capsys.readouterr().out.replace("\n", "")
 
 
+@pytest.mark.slow
 def test_a_multirun_over_keys_makes_a_folder_for_each(tmp_path):
     assert command.main(["-m", "experiment=tiny", "seed.init=0,1", "schedule.steps=2", "plan=false"]) == 0
     assert {path.name for path in (tmp_path / "outputs").iterdir()} == {

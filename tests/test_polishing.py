@@ -48,6 +48,7 @@ def test_the_tolerance_is_checked(tolerance):
         LBFGS(5, tolerance=tolerance)
 
 
+@pytest.mark.slow
 def test_a_polished_model_is_at_a_minimum():
     """Where float32 tells no lower loss: the gradient is some sqrt(2^-24 L H), 3e-4 for L = 0.1 and H = 10."""
 
