@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from superpose import following, geometry, leaves
-from superpose.features import SMALLEST_DENSITY, IndependentFeatures
+from superpose.features import SMALLEST_DENSITY, AbstractIndependentFeatures
 from superpose.following import Path
 from superpose.grid import LARGEST_SEED, Axis, Grid
 from superpose.program import ATTRIBUTES, Program
+from superpose.sets import AbstractSets
 
-COMPONENTS = ("features", "weighting", "model", "target", "objective", "optimizer", "path")
+COMPONENTS = ("features", "weighting", "model", "target", "penalty", "objective", "optimizer", "path")
 NAMED = ("sparsity", "importance", "learning_rate", "weight_decay")
 MOST_SEEDS = 10_000_000
 TAKEN = (
@@ -228,7 +229,11 @@ def checked(grid: Grid, program: Program) -> Grid:
             )
         for point in axis.points:
             check_level(axis.name, point)
-    if isinstance(program.features, IndependentFeatures):
+        if axis.target == "penalty.strength" and min(axis.points) < 0:
+            raise ValueError(
+                f"`{axis.name}` sets penalty.strength, which must be at least 0, got {min(axis.points):g}."
+            )
+    if isinstance(program.features, AbstractIndependentFeatures | AbstractSets):
         check_densities(grid, program)
     return grid
 
@@ -265,14 +270,14 @@ def check_level(axis: str, point: float) -> None:
 def check_densities(grid: Grid, program: Program) -> None:
     """p_i = density * relative_density_i at the corners of the grid and the path, where a product has its extremes."""
     features, path = program.features, program.path
-    assert isinstance(features, IndependentFeatures)
+    assert isinstance(features, AbstractIndependentFeatures | AbstractSets)
     ends: dict[str, list[float]] = {} if path is None else {path.target: [min(path.points), max(path.points)]}
     for axis in grid.axes:
         points = [1.0 - point for point in axis.points] if axis.name == "sparsity" else axis.points
         ends[axis.target] = [min(points), max(points)]
     relative = [
         ends.get(f"features.relative_density.{i}", [own, own])
-        for i, own in enumerate(np.asarray(features.relative_density, np.float64).tolist())
+        for i, own in enumerate(np.asarray(getattr(features, "relative_density", [1.0]), np.float64).tolist())
     ]
     p = np.multiply.outer(ends.get("features.density", [float(features.density)]), relative)
     if p.min() < SMALLEST_DENSITY * (1 - 1e-6) or p.max() > 1 + 1e-6:

@@ -14,6 +14,7 @@ from superpose.initial import AbstractInit
 from superpose.models import AbstractToyModel
 from superpose.objective import AbstractObjective
 from superpose.optimizers import AbstractOptimizer, AbstractSchedule
+from superpose.penalties import AbstractPenalty
 from superpose.polishing import AbstractPolish
 from superpose.weighting import AbstractWeighting
 
@@ -22,6 +23,7 @@ KINDS: dict[str, Any] = {
     "features": AbstractFeatures,
     "weighting": AbstractWeighting,
     "target": Callable,
+    "penalty": AbstractPenalty,
     "objective": AbstractObjective,
     "optimizer": AbstractOptimizer,
     "schedule": AbstractSchedule,
@@ -39,7 +41,7 @@ SMALLEST = {
 }
 SWITCHES = ("objective.zero_free", "objective.even")
 SEARCH = "search"  # compute.tile: found by measuring
-LEAST = {"init.std": 0, "init.instances": 1}
+LEAST = {"init.std": 0, "init.instances": 1, "penalty.strength": 0}
 
 
 def check_numbers(settings: Mapping[str, Any]) -> None:

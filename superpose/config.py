@@ -67,6 +67,7 @@ class Schema:
     features: Any = None
     weighting: Any = None
     target: Any = None
+    penalty: Any = None
     objective: Any = None
     optimizer: Any = None
     schedule: Any = None
@@ -134,8 +135,10 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def recorded(settings: Mapping[str, Any]) -> Record:
-    """What to record; a count of snapshots becomes so many log-spaced steps."""
+    """What to record; a count of snapshots becomes so many log-spaced steps, {linear: [0, 1000, 11]} those."""
     given, last = settings["record"]["steps"], settings["schedule"]["steps"]
+    if isinstance(given, Mapping):
+        given = [round(step) for step in axes.numbers("record.steps", given)]
     steps = given if isinstance(given, list) else [given]
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         every = log_spaced(last, 64)

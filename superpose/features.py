@@ -1,6 +1,7 @@
 """The feature vector x: n features, most of them zero (paper, "Demonstrating Superposition": The Feature Vector).
 
-    x_i = 0 with probability S_i, else x_i ~ U[0, 1];    p_i = 1 - S_i
+    IndependentFeatures     x_i = 0 with probability S_i, else x_i ~ U[0, 1];    p_i = 1 - S_i
+    SignedFeatures          x_i = 0 with probability S_i, else x_i ~ U[-1, 1]
 
 A distribution comes in two steps, so that a sweep draws once for all cells of a seed: `noise` makes the random numbers,
 which depend on no swept number, and calling the module turns them into features. A sparse distribution can also turn
@@ -11,12 +12,12 @@ them into vectors that are not zero: where nearly all are zero, only the others 
 
 import abc
 from collections.abc import Callable
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from superpose import draws
 from superpose.leaves import Scalar, scalar, vector
@@ -101,37 +102,53 @@ def draws_nonzero(features: AbstractFeatures) -> TypeGuard[AbstractSparseFeature
     return isinstance(features, AbstractSparseFeatures) and len(set(map(home, NONZERO))) == 1
 
 
-class IndependentFeatures(AbstractSparseFeatures):
-    """Independent sparse features: x_i ~ U[0, 1] with probability p_i, else 0.
+class FirstActive(NamedTuple):
+    """Which of k independent events comes first, given that one happens: `here` marks it, `after` those that follow,
+    and `fresh` (where `here`) is uniform on [0, 1) again."""
 
-        x_i = u_i / p_i if u_i < p_i else 0,    u_i ~ U[0, 1),    p_i = density * relative_density_i
+    here: Bool[Array, "k batch"]
+    after: Bool[Array, "k batch"]
+    fresh: Float[Array, "k batch"]
+
+
+def first_active(log_inactive: Float[Array, " k"], first: Float[Array, " batch"]) -> FirstActive:
+    """The index F of the first active of k, decided by one uniform number.
+
+        P(F <= i) = c_i = (1 - prod_{j <= i} (1 - p_j)) / (1 - prod_j (1 - p_j))
+
+    F = i where c_{i-1} <= first < c_i; (first - c_{i-1}) / P(F = i) is uniform again. P(F = i) is off by less than 3e-7
+    up to k = 400, and the fresh number a multiple of 2^-24 / P(F = i).
+
+    Args:
+        log_inactive: log(1 - p_i) of each.
+        first: uniform draws in [0, 1).
+    """
+    # no derivative by the densities: that of an index does not exist, and the logarithm's at p = 1 is infinite
+    law = jax.lax.stop_gradient(jnp.expm1(jnp.cumsum(log_inactive)))
+    # XLA adds up in blocks, so that the sums may fall by a rounding: the maximum makes F one index. The last is 1.
+    until = jax.lax.cummax(law / law[-1])
+    before = jnp.concatenate([jnp.zeros(1), until[:-1]])
+    scale = 1 / jnp.maximum(until - before, 2**-24)
+    before, until, scale = (table[:, None] for table in (before, until, scale))
+    return FirstActive((before <= first) & (first < until), first < before, (first - before) * scale)
+
+
+class AbstractIndependentFeatures(AbstractSparseFeatures):
+    """Independent sparse features: x_i = value(u_i / p_i) with probability p_i, else 0.
+
+        x_i = value(u_i / p_i) if u_i < p_i else 0,    u_i ~ U[0, 1),    p_i = density * relative_density_i
 
     One draw serves both choices: given u < p, u / p is uniform again. A draw is a multiple of 2^-23, so the probability
     of being active is ceil(p 2^23) / 2^23: exact at p = 1, off by less than 1.2e-7 in all, which is 1.2% of p at
     p = 1e-5 (where x_i takes some 84 values). Sweeps refuse smaller densities, and 0, at which every vector is zero.
-
-    Args:
-        n: number of features.
-        density: p = 1 - S, in [1e-5, 1]; what the axis `sparsity` sets.
-        relative_density: factors (n,) of the density, feature by feature; 1 for all where it is left out. Every
-            density * factor must lie in [1e-5, 1].
     """
 
-    n: int = eqx.field(static=True)
-    density: Scalar = eqx.field(converter=scalar)
-    relative_density: Float[Array, " n"] = eqx.field(converter=vector)
+    density: eqx.AbstractVar[Scalar]
+    relative_density: eqx.AbstractVar[Float[Array, " n"]]
 
-    def __init__(self, n: int, density: Any = 0.1, relative_density: Any = None):
-        self.n = n
-        self.density = density
-        self.relative_density = jnp.ones(n) if relative_density is None else relative_density
-
-    def __check_init__(self):
-        if self.relative_density.shape != (self.n,):
-            raise ValueError(
-                f"`features.relative_density` has one factor per feature, n = {self.n}, got"
-                f" {self.relative_density.size}."
-            )
+    @abc.abstractmethod
+    def value(self, uniform: Float[Array, "n batch"]) -> Float[Array, "n batch"]:
+        """An active feature's value, from a number in [0, 1)."""
 
     @property
     def densities(self) -> Float[Array, " n"]:
@@ -143,7 +160,7 @@ class IndependentFeatures(AbstractSparseFeatures):
 
     def __call__(self, noise: Float[Array, "n batch"]) -> Float[Array, "n batch"]:
         p = self.densities[:, None]
-        return jnp.where(noise < p, noise * (1 / p), 0.0)
+        return jnp.where(noise < p, self.value(noise * (1 / p)), 0.0)
 
     def nonzero_noise(
         self, batch: int, *, even: bool, key: PRNGKeyArray
@@ -159,28 +176,72 @@ class IndependentFeatures(AbstractSparseFeatures):
     def nonzero(self, noise: Float[Array, "n batch"], first: Float[Array, " batch"]) -> Float[Array, "n batch"]:
         """Feature vectors given that at least one feature is active.
 
-        The index F of the first active feature has the law
-
-            P(F <= i) = c_i = (1 - prod_{k <= i} (1 - p_k)) / (1 - prod_k (1 - p_k)).
-
-        So x_i = 0 where first >= c_i (i < F); where c_{i-1} <= first < c_i (i = F) it is (first - c_{i-1}) / P(F = i),
-        which is uniform again; and after that it is what it is without the condition. P(F = i) is off by less than 3e-7
-        up to n = 400, and x_F a multiple of 2^-24 / P(F = i).
+        Features before the first active one are 0, after it what they are without the condition; its own value comes
+        from what `first_active` leaves of the draw that chose it.
 
         Args:
             noise: base draws of `noise`.
             first: one more uniform draw in [0, 1) for each example.
         """
-        # no derivative by the densities: that of an index does not exist, and the logarithm's at p = 1 is infinite
-        law = jax.lax.stop_gradient(jnp.expm1(jnp.cumsum(self._log_inactive)))
-        # XLA adds up in blocks, so that the sums may fall by a rounding: the maximum makes F one index. The last is 1.
-        until = jax.lax.cummax(law / law[-1])
-        before = jnp.concatenate([jnp.zeros(1), until[:-1]])
-        scale = 1 / jnp.maximum(until - before, 2**-24)
-        before, until, scale = (table[:, None] for table in (before, until, scale))
-        return jnp.where(first < before, self(noise), jnp.where(first < until, (first - before) * scale, 0.0))
+        found = first_active(self._log_inactive, first)
+        return jnp.where(found.after, self(noise), jnp.where(found.here, self.value(found.fresh), 0.0))
 
     @property
     def _log_inactive(self) -> Float[Array, " n"]:
         """log(1 - p_i), where a product p_i that was rounded up to above 1 counts as 1."""
         return jnp.log1p(-jnp.minimum(self.densities, 1.0))
+
+
+class IndependentFeatures(AbstractIndependentFeatures):
+    """x_i ~ U[0, 1] with probability p_i, else 0.
+
+    Args:
+        n: number of features.
+        density: p = 1 - S, in [1e-5, 1]; what the axis `sparsity` sets.
+        relative_density: factors (n,) of the density, feature by feature; 1 for all where it is left out. Every
+            density * factor must lie in [1e-5, 1].
+    """
+
+    n: int = eqx.field(static=True)
+    density: Scalar = eqx.field(converter=scalar)
+    relative_density: Float[Array, " n"] = eqx.field(converter=vector)
+
+    def __init__(self, n: int, density: Any = 0.1, relative_density: Any = None):
+        self.n, self.density = n, density
+        self.relative_density = jnp.ones(n) if relative_density is None else relative_density
+
+    def __check_init__(self):
+        check_one_each(self)
+
+    def value(self, uniform: Float[Array, "n batch"]) -> Float[Array, "n batch"]:
+        return uniform
+
+
+class SignedFeatures(AbstractIndependentFeatures):
+    """x_i ~ U[-1, 1] with probability p_i, else 0 (paper, "Computation in Superposition").
+
+    Args are those of `IndependentFeatures`.
+    """
+
+    n: int = eqx.field(static=True)
+    density: Scalar = eqx.field(converter=scalar)
+    relative_density: Float[Array, " n"] = eqx.field(converter=vector)
+
+    def __init__(self, n: int, density: Any = 0.1, relative_density: Any = None):
+        self.n, self.density = n, density
+        self.relative_density = jnp.ones(n) if relative_density is None else relative_density
+
+    def __check_init__(self):
+        check_one_each(self)
+
+    def value(self, uniform: Float[Array, "n batch"]) -> Float[Array, "n batch"]:
+        return 2 * uniform - 1
+
+
+def check_one_each(features: AbstractIndependentFeatures) -> None:
+    """Raises ValueError unless there is one relative density for each feature."""
+    if features.relative_density.shape != (features.n,):
+        raise ValueError(
+            f"`features.relative_density` has one factor per feature, n = {features.n}, got"
+            f" {features.relative_density.size}."
+        )

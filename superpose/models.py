@@ -3,9 +3,13 @@
     Linear              x' = W^T W x + b
     ReLUOutput          x' = ReLU(W^T W x + b)
     ElementwiseOutput   x' = f(W^T W x + b), or without b, for any f that acts entry by entry
+    ReLUHidden          x' = ReLU(W^T ReLU(W x) + b)
+    UntiedReLUHidden    y' = ReLU(W2 ReLU(W1 x) + b)
+    UntiedLinearHidden  y' = ReLU(W2 W1 x + b)
 
-W is (m, n): column W_i is the direction of feature i in the m hidden dimensions. `dims` names the arrays that are
-trained and stored, and their dimensions; other float fields of a model are constants, which a sweep may vary.
+W and W1 are (m, n): column W_i is the direction of feature i in the m hidden dimensions; W2 is (n, m). `dims`
+names the arrays that are trained and stored, and their dimensions; other float fields of a model are constants, which a
+sweep may vary.
 """
 
 import abc
@@ -166,6 +170,72 @@ class ElementwiseOutputWithoutBias(AbstractTiedModel):
     @property
     def slope(self) -> float | None:
         return slope_of(self.activation)
+
+
+class ReLUHidden(AbstractToyModel):
+    """h = ReLU(W x), x' = ReLU(W^T h + b), with no hidden bias: its hidden basis is privileged (paper, "Privileged
+    Basis")."""
+
+    W: Float[Array, "m n"]
+    b: Float[Array, " n"]
+    dims: ClassVar[Dims] = {"W": ("hidden", "feature"), "b": ("feature",)}
+    basis_privileged: ClassVar[bool] = True
+
+    def __init__(self, n: int, m: int):
+        self.W, self.b = jnp.zeros((m, n)), jnp.zeros(n)
+
+    def encode(self, x: Float[Array, "n batch"]) -> Float[Array, "m batch"]:
+        return jax.nn.relu(self.W @ x)
+
+    def decode(self, h: Float[Array, "m batch"]) -> Float[Array, "n batch"]:
+        return jax.nn.relu(self.W.T @ h + self.b[:, None])
+
+
+class AbstractUntiedModel(AbstractToyModel):
+    """y' = ReLU(W2 h + b): the way out is a matrix of its own, and there is no hidden bias (paper, "Computation in
+    Superposition")."""
+
+    W1: eqx.AbstractVar[Float[Array, "m n"]]
+    W2: eqx.AbstractVar[Float[Array, "n m"]]
+    b: eqx.AbstractVar[Float[Array, " n"]]
+
+    def decode(self, h: Float[Array, "m batch"]) -> Float[Array, "n batch"]:
+        return jax.nn.relu(self.W2 @ h + self.b[:, None])
+
+
+UNTIED: Dims = {"W1": ("hidden", "feature"), "W2": ("feature", "hidden"), "b": ("feature",)}
+
+
+class UntiedReLUHidden(AbstractUntiedModel):
+    """h = ReLU(W1 x), y' = ReLU(W2 h + b): the model that computes y = |x|, its hidden basis privileged."""
+
+    W1: Float[Array, "m n"]
+    W2: Float[Array, "n m"]
+    b: Float[Array, " n"]
+    dims: ClassVar[Dims] = UNTIED
+    basis_privileged: ClassVar[bool] = True
+
+    def __init__(self, n: int, m: int):
+        self.W1, self.W2, self.b = jnp.zeros((m, n)), jnp.zeros((n, m)), jnp.zeros(n)
+
+    def encode(self, x: Float[Array, "n batch"]) -> Float[Array, "m batch"]:
+        return jax.nn.relu(self.W1 @ x)
+
+
+class UntiedLinearHidden(AbstractUntiedModel):
+    """h = W1 x, y' = ReLU(W2 h + b): for comparison, a hidden layer without a privileged basis."""
+
+    W1: Float[Array, "m n"]
+    W2: Float[Array, "n m"]
+    b: Float[Array, " n"]
+    dims: ClassVar[Dims] = UNTIED
+    basis_privileged: ClassVar[bool] = False
+
+    def __init__(self, n: int, m: int):
+        self.W1, self.W2, self.b = jnp.zeros((m, n)), jnp.zeros((n, m)), jnp.zeros(n)
+
+    def encode(self, x: Float[Array, "n batch"]) -> Float[Array, "m batch"]:
+        return self.W1 @ x
 
 
 def activation_of(given: str | Activation) -> Activation:

@@ -19,6 +19,7 @@ from superpose.draws import as_key
 from superpose.exact import Method
 from superpose.features import NONZERO, AbstractFeatures, draws_nonzero
 from superpose.models import AbstractToyModel
+from superpose.penalties import AbstractPenalty, NoPenalty
 from superpose.task import Target, Task
 
 
@@ -31,7 +32,7 @@ class AbstractObjective(eqx.Module):
 
     @abc.abstractmethod
     def loss(self, model: AbstractToyModel, task: Task, noise: PyTree[Array]) -> Float[Array, ""]:
-        """The estimate of L."""
+        """The estimate of L, and the task's penalty."""
 
 
 class Sampled(AbstractObjective):
@@ -61,7 +62,7 @@ class Sampled(AbstractObjective):
         return task.features.nonzero_noise(self.batch, even=self.even, key=key)
 
     def loss(self, model: AbstractToyModel, task: Task, noise: PyTree[Array]) -> Float[Array, ""]:
-        mean = lambda x: task.loss(model, x)
+        mean = lambda x: task.penalised(model, x)
         if not self.zero_free:
             return mean(task.features(noise))
         assert draws_nonzero(task.features)
@@ -84,9 +85,14 @@ class Exact(AbstractObjective):
 
 
 def check_fits(
-    objective: AbstractObjective, model: AbstractToyModel, features: AbstractFeatures, target: Target
+    objective: AbstractObjective,
+    model: AbstractToyModel,
+    features: AbstractFeatures,
+    target: Target,
+    penalty: AbstractPenalty = NoPenalty(),
 ) -> None:
-    """Check that there is an exact loss where one is asked for, and vectors that are not zero where they are.
+    """Check that there is an exact loss where one is asked for, vectors that are not zero where they are, and that the
+    penalty goes with all.
 
     Raises:
         ValueError: there is none; it says why, and which objective to use.
@@ -97,6 +103,14 @@ def check_fits(
             f" {type(features).__name__} does not itself define all of {', '.join(NONZERO)} (see"
             " superpose.AbstractSparseFeatures). Type objective.zero_free=false."
         )
+    if penalty.refusal(model) is not None:
+        raise ValueError(penalty.refusal(model))
+    if isinstance(objective, Sampled) and objective.zero_free and penalty.whole_batch:
+        raise ValueError(
+            f"{type(penalty).__name__} needs whole batches, zero vectors among them. Type objective.zero_free=false."
+        )
+    if isinstance(objective, Exact) and not isinstance(penalty, NoPenalty):
+        raise ValueError("A penalty has no exact expectation here. Type objective=sampled, or penalty=none.")
     reason = exact.refusal(model, features, target, objective.method) if isinstance(objective, Exact) else None
     if reason is not None:
         other = exact.refusal(model, features, target, Method()) is None

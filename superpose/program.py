@@ -23,6 +23,7 @@ from superpose.labels import Variable
 from superpose.models import AbstractToyModel, split_trained, trained
 from superpose.objective import AbstractObjective, Exact, Sampled, check_fits
 from superpose.optimizers import AbstractOptimizer, AbstractSchedule, AdamW, Constant
+from superpose.penalties import AbstractPenalty, NoPenalty
 from superpose.polishing import AbstractPolish, NoPolish
 from superpose.record import Record
 from superpose.task import Identity, Target, Task
@@ -50,6 +51,7 @@ class Program(eqx.Module):
         features: the distribution of feature vectors.
         weighting: the importances of the features.
         target: what the model is to give of its features.
+        penalty: what training minimises besides the loss.
         objective: the loss of a training step.
         optimizer, schedule: the optimiser, and for how many steps at which rate.
         init: fills the model's matrices.
@@ -64,6 +66,7 @@ class Program(eqx.Module):
     features: AbstractFeatures
     weighting: AbstractWeighting = Uniform()
     target: Target = Identity()
+    penalty: AbstractPenalty = NoPenalty()
     objective: AbstractObjective = Sampled(1024)
     optimizer: AbstractOptimizer = eqx.field(default_factory=lambda: AdamW(1e-3, 1e-2))
     schedule: AbstractSchedule = Constant(10_000)
@@ -91,7 +94,7 @@ class Program(eqx.Module):
                 f"The model and the target do not fit features of n = {n}: the model has {sizes}. Give the features and"
                 " the model the same n, and a target that gives n numbers of n features."
             )
-        check_fits(self.objective, self.model, self.features, self.target)
+        check_fits(self.objective, self.model, self.features, self.target, self.penalty)
         if not isinstance(self.polish, NoPolish) and not isinstance(self.objective, Exact):
             raise ValueError("A polish needs a loss without noise. Type objective=exact, or polish=none.")
         if not isinstance(self.polish, NoPolish) and self.record.state:
@@ -195,7 +198,7 @@ class Program(eqx.Module):
         return self.objective.method if isinstance(self.objective, Exact) else None
 
     def task(self) -> Task:
-        return Task(self.features, self.weighting(self.features.n), self.target)
+        return Task(self.features, self.weighting(self.features.n), self.target, self.penalty)
 
     def restore(self, coordinates: Coordinates, arrays: dict[str, Array]) -> tuple[AbstractToyModel, Task]:
         """The trained model of these coordinates and stored arrays, and its task; of a path those of its last point."""

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from superpose.features import AbstractFeatures
 from superpose.models import AbstractToyModel
+from superpose.penalties import AbstractPenalty, NoPenalty
 
 Target = Callable[[Float[Array, "n batch"]], Float[Array, "n batch"]]
 
@@ -33,16 +34,24 @@ class AbsoluteValue(eqx.Module):
 
 
 class Task(eqx.Module):
-    """Features with their importances, and the function of them that a model is to give."""
+    """Features with their importances, the function of them that a model is to give, and a penalty on how it does."""
 
     features: AbstractFeatures
     importance: Float[Array, " n"]
     target: Target
+    penalty: AbstractPenalty = NoPenalty()
 
-    def losses(self, model: AbstractToyModel, x: Float[Array, "n batch"]) -> Float[Array, " batch"]:
-        """sum_i I_i (y_i - x'_i)^2 of each example."""
-        return jnp.sum(self.importance[:, None] * (self.target(x) - model(x)) ** 2, axis=0)
+    def losses(
+        self, model: AbstractToyModel, x: Float[Array, "n batch"], seen: Float[Array, "n batch"] | None = None
+    ) -> Float[Array, " batch"]:
+        """sum_i I_i (y_i - x'_i)^2 of each example, y = target(x); the model sees `seen` where that is given."""
+        output = model(x if seen is None else seen)
+        return jnp.sum(self.importance[:, None] * (self.target(x) - output) ** 2, axis=0)
 
     def loss(self, model: AbstractToyModel, x: Float[Array, "n batch"]) -> Float[Array, ""]:
         """The mean of `losses` over the batch."""
         return jnp.sum(self.importance[:, None] * (self.target(x) - model(x)) ** 2) / x.shape[1]
+
+    def penalised(self, model: AbstractToyModel, x: Float[Array, "n batch"]) -> Float[Array, ""]:
+        """`loss` and the penalty: what training minimises."""
+        return self.loss(model, x) + self.penalty(model, x, lambda seen: self.losses(model, x, seen))

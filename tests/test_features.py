@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from superpose.features import IndependentFeatures
+from superpose.features import IndependentFeatures, SignedFeatures, draws_nonzero
 
 N = 2**19
 RELATIVE = (2.0, 0.7, 0.2, 0.02)
@@ -213,3 +213,17 @@ def test_densities_of_a_sweep_share_one_trace():
     np.testing.assert_array_equal(jax.vmap(draw)(densities), jnp.stack(each))
     assert jnp.isfinite(jax.jacfwd(draw)(densities[-1])).all()
     assert jnp.isfinite(jax.grad(lambda density: draw(density).sum())(densities[-1]))
+
+
+@pytest.mark.parametrize("kind", ["plain", "nonzero", "even"])
+def test_signed_features(kind):
+    """E x = 0, E x^2 = p / 3, both over P(x != 0) where vectors are not zero; they lie in [-1, 1], on either side."""
+    features, key = SignedFeatures(4, 0.5, RELATIVE), jax.random.key(11)
+    noise = None if kind == "plain" else features.nonzero_noise(N, even=kind == "even", key=key)
+    x = features(features.noise(N, key=key)) if noise is None else features.nonzero(*noise)
+    x, share = np.asarray(x, np.float64), 1.0 if noise is None else float(features.active_probability)
+    assert draws_nonzero(features) and -1 <= x.min() < -0.99 and 0.99 < x.max() <= 1
+    for i, p in enumerate(DENSITIES / share):
+        assert_mean(x[i], 0, p / 3)
+        assert_mean(x[i] ** 2, p / 3, p / 5)
+        assert_mean(x[i] < 0, p / 2, p / 2)

@@ -37,12 +37,14 @@ ROOMS = {
     "weighting": "leaves",
     "models": "leaves",
     "features": "draws leaves",
-    "task": "features models",
+    "sets": "draws features leaves",
+    "penalties": "leaves models",
+    "task": "features models penalties",
     "quadrature": "",
     "few_active": "",
     "series": "few_active",
     "exact": "features few_active models quadrature series task theory",
-    "objective": "draws exact features models task",
+    "objective": "draws exact features models penalties task",
     "evaluation": "draws exact features models objective task",
     "polishing": "",
     "initial": "leaves models",
@@ -50,14 +52,14 @@ ROOMS = {
     "training": "draws models objective optimizers record task",
     "following": "leaves",
     "experiment": "draws geometry labels models task",
-    "program": "draws evaluation exact features following initial labels leaves models objective optimizers polishing"
-    " record task training weighting",
+    "program": "draws evaluation exact features following initial labels leaves models objective optimizers penalties"
+    " polishing record task training weighting",
     # many models: the sweep knows no model, the table knows no program
     "sweep": "draws grid",
     "store": "grid labels",
     "measuring": "draws experiment grid program",
     "reading": "leaves models program",
-    "axes": "features following geometry grid leaves program",
+    "axes": "features following geometry grid leaves program sets",
     "estimate": "arguments evaluation exact objective program",
     "probing": "estimate evaluation grid models program record sweep training",
     "folders": "",
@@ -65,7 +67,7 @@ ROOMS = {
     "memory": "axes estimate experiment grid labels leaves measuring program reading sweep",
     # what a user typed, and the run
     "searching": "arguments catalogue",
-    "components": "arguments features initial models objective optimizers polishing weighting",
+    "components": "arguments features initial models objective optimizers penalties polishing weighting",
     "config": "arguments axes catalogue components experiment grid program record searching sweep teaching",
     "continuing": "config grid optimizers store",
     "planning": "arguments components config continuing estimate experiment grid measuring program reading store"

@@ -10,7 +10,17 @@ import pytest
 from jaxtyping import Array, Float
 
 from superpose.leaves import Scalar, scalar
-from superpose.models import AbstractToyModel, Dims, Linear, ReLUOutput, split_trained, trained
+from superpose.models import (
+    AbstractToyModel,
+    Dims,
+    Linear,
+    ReLUHidden,
+    ReLUOutput,
+    UntiedLinearHidden,
+    UntiedReLUHidden,
+    split_trained,
+    trained,
+)
 
 N, M, BATCH = 6, 3, 11
 BOTH = pytest.mark.parametrize("kind", [Linear, ReLUOutput])
@@ -93,3 +103,27 @@ def test_only_the_arrays_of_dims_are_trained():
 def test_features_are_rows_of_x(arrays):
     with pytest.raises(TypeError, match="x"):
         filled(Linear, *arrays[:2])(jnp.ones((N + 1, BATCH)))
+
+
+def test_a_relu_in_the_hidden_layer(arrays):
+    """x' = ReLU(W^T ReLU(W x) + b), one example at a time in float64."""
+    W, b, x = (a.astype(np.float64) for a in arrays)
+    expected = np.stack([np.maximum(W.T @ np.maximum(W @ x[:, k], 0) + b, 0) for k in range(BATCH)], axis=1)
+    found = filled(ReLUHidden, *arrays[:2])(jnp.asarray(arrays[2]))
+    np.testing.assert_allclose(found, expected, atol=12 * (N + M) * 2**-24)
+
+
+@pytest.mark.parametrize(("kind", "rectify"), [(UntiedReLUHidden, True), (UntiedLinearHidden, False)])
+def test_untied_models(kind, rectify):
+    """y' = ReLU(W2 f(W1 x) + b), f a ReLU or nothing; |x| = ReLU(x) + ReLU(-x) with a neuron for each sign."""
+    rng = np.random.default_rng(1)
+    W1, W2, b, x = (rng.normal(size=shape) for shape in ((M, N), (N, M), (N,), (N, BATCH)))
+    hidden = np.maximum(W1 @ x, 0) if rectify else W1 @ x
+    numbers = [jnp.asarray(a, jnp.float32) for a in (W1, W2, b)]
+    model = eqx.tree_at(trained(kind(N, M)), kind(N, M), numbers)
+    expected = np.maximum(W2 @ hidden + b[:, None], 0)
+    np.testing.assert_allclose(model(jnp.asarray(x, jnp.float32)), expected, rtol=1e-5, atol=1e-5)
+    both = np.concatenate([np.eye(2), -np.eye(2)])
+    signs = eqx.tree_at(trained(kind(2, 4)), kind(2, 4), [jnp.asarray(both), jnp.asarray(abs(both.T)), jnp.zeros(2)])
+    x = jnp.asarray([[-0.5, 0.25], [1.0, -1.0]])
+    assert np.array_equal(signs(x), abs(x)) == rectify

@@ -34,16 +34,17 @@ def test_reading_the_arrays():
 def test_sweeping_something_of_ones_own():
     names: dict = {}
     shapes = []
-    for example in PYTHON[2:5]:
+    for example in PYTHON[2:6]:
         exec(short(example), names)
         shapes.append(dict(names["ds"].sizes))
         assert names["ds"]["loss"].notnull().all()
-    assert [len(example.strip().splitlines()) < 35 for example in PYTHON[2:5]] == [True] * 3
-    assert (shapes[0]["slope"], shapes[1]["height"], shapes[2]["penalty"]) == (3, 2, 3)
+    assert all(len(example.strip().splitlines()) < 35 for example in PYTHON[2:6])
+    swept = ("slope", "height", "power", "strength")
+    assert [shape[axis] for shape, axis in zip(shapes, swept, strict=True)] == [3, 2, 2, 3]
 
 
 def test_adding_an_experiment(tmp_path):
-    laboratory.make(tmp_path, "mine", YAML[0], PYTHON[5])
+    laboratory.make(tmp_path, "mine", YAML[0], PYTHON[6])
     tree = superpose.run_sweep(["experiment=mine", *FEWER])
     assert tree["relu"].sizes["sparsity"] == 7 and tree["relu"].sizes["feature"] == 10
 
