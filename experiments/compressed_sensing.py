@@ -137,8 +137,8 @@ def grows(tree: xr.DataTree) -> Verdict:
     for m, counts in per_dimension(tree).items():
         each = free(m, counts, features(tree))
         if each.size >= 4:
-            ranks = [np.argsort(np.argsort(values)) for values in (each.values, bound(each["density"].values))]
-            told[m] = float(np.corrcoef(*ranks)[0, 1])
+            own, other = (np.argsort(np.argsort(a)) for a in (each.values, bound(each["density"].values)))
+            told[m] = float(np.corrcoef(own, other)[0, 1])
     if not told:
         return Verdict(None, "nothing: the arrays lack four densities <= 0.3 at which n is no limit")
     words = ", ".join(f"m = {m}: {rank:.3f}" for m, rank in told.items())

@@ -1,5 +1,6 @@
 """Nonlinear compression: the code of the appendix against NumPy, and claims on ideal and broken losses."""
 
+import sys
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -22,9 +23,7 @@ def loaded() -> Experiment:
 
 def module():
     load_experiment(MODULE)
-    import experiment
-
-    return experiment
+    return sys.modules["experiment"]
 
 
 def floor(v: np.ndarray, width: float) -> np.ndarray:
