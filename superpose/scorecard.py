@@ -7,7 +7,7 @@ import dataclasses
 import re
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -18,6 +18,7 @@ from superpose.arguments import InputError
 from superpose.catalogue import Found
 from superpose.devices import start_jax
 from superpose.experiment import Claim, Verdict
+from superpose.hierarchy import Properties, properties
 
 COMMAND = re.compile(r"^# (python -m superpose\.run\b.*)$", re.MULTILINE)
 TRAINED = re.compile(r"trained and measured in ([\d.]+) s")
@@ -34,6 +35,7 @@ class Card:
         folder: its results.
         seconds: of training and measuring, over all runs into that folder.
         judged: each claim with its verdict.
+        properties: of the models of each variant, where they have weights.
         error: what went wrong, else empty.
     """
 
@@ -43,6 +45,7 @@ class Card:
     seconds: float
     judged: Sequence[tuple[Claim, Verdict]] = ()
     error: str = ""
+    properties: Mapping[str, Properties] = dataclasses.field(default_factory=dict)
 
     def count(self, outcome: bool | None) -> int:
         return sum(verdict.holds is outcome for _, verdict in self.judged)
@@ -69,12 +72,15 @@ def run(found: Found, more: Sequence[str], console: Console) -> Card:
             asked = config.build(overrides, start=start_jax)
         folder = asked.folder
         app.execute(asked, console)
-        judged = app.judge(asked, store.load(folder))
+        tree = store.load(folder)
+        judged = app.judge(asked, tree)
+        told = {label: properties(node.to_dataset()) for label, node in tree.children.items()}
     except Exception as error:
         return Card(found, command, folder, seconds(folder), error=f"{type(error).__name__}: {error}".splitlines()[0])
     finally:
         jax.clear_caches()
-    return Card(found, command, folder, seconds(folder), judged)
+    known = {label: each for label, each in told.items() if each is not None}
+    return Card(found, command, folder, seconds(folder), judged, properties=known)
 
 
 def seconds(folder: Path) -> float:
@@ -94,13 +100,35 @@ def claims_page(cards: Sequence[Card]) -> str:
     total = [sum(column) for column in zip(*counts, strict=True)] or [0, 0, 0]
     time = sum(card.seconds for card in cards) / 60
     lines.append(f"| **all** | {sum(total)} | {total[0]} | {total[1]} | {total[2]} | {time:.0f} min |")
+    lines += ["", *hierarchy(cards)]
     return "\n".join([*lines, *(line for card in cards for line in ("", *section(card)))]) + "\n"
+
+
+def hierarchy(cards: Sequence[Card]) -> list[str]:
+    """The paper's hierarchy of properties over all trained models, a row for each variant."""
+    lines = ["## Hierarchy of properties", "", *HIERARCHY, ""]
+    lines += ["| experiment | variant | model | models | linear | in superposition | basis aligned: all, some, none |"]
+    lines += ["|---|---|---|---:|---:|---:|---:|"]
+    for card in cards:
+        for label, of in card.properties.items():
+            share = lambda count, of=of: f"{count / of.models:.0%}"
+            aligned = ", ".join(map(share, reversed(of.aligned))) if of.aligned else "no basis of its own"
+            counts = f"{of.models:,} | {share(of.linear)} | {share(of.superposed)} | {aligned}"
+            lines.append(f"| {card.found.name} | {label} | {of.model} | {counts} |")
+    return lines
 
 
 INTRODUCTION = (
     "The sentences of the paper that can be checked, each on the arrays of its experiment at `scale=paper`. A claim",
     "that fails stays, with what was measured. `superpose scorecard` runs what is missing and writes this page. An",
     "interval is that of the 95% bootstrap over seeds.",
+)
+
+
+HIERARCHY = (
+    "All of these models are decomposable: h is computed from the features. It is linear where h = sum_i x_i W_i; in",
+    "superposition where the directions of the represented features are linearly dependent; basis aligned where each",
+    "represented feature lies along one hidden unit, which means something only if a ReLU makes these special.",
 )
 
 

@@ -80,7 +80,8 @@ ROOMS = {
     "app": "arguments config console continuing devices experiment forecast interrupt mapping planning plots store"
     " work",
     "command": "app arguments config devices interrupt searching store teaching",
-    "scorecard": "app arguments catalogue config devices experiment store",
+    "hierarchy": "geometry",
+    "scorecard": "app arguments catalogue config devices experiment hierarchy store",
     "cli": "app catalogue command interrupt scorecard store",
     "run": "command interrupt",
 }
