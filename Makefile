@@ -4,14 +4,13 @@
 PYTHON ?= python3
 CONSTRAINTS ?= $(if $(filter true,$(CI)),constraints.txt)
 ARGS ?=
-FIGURES := intro_pentagon phase_change phase_change_path mcgrath_surfaces loss_terms
 SIDE_BY_SIDE := --numprocesses=auto --dist=loadscope
 
 VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS))
 
-.PHONY: help install run test test-all check format bench bench-scaling bench-quality bench-sampling bench-write figures torch clean
+.PHONY: help install run test test-all check format bench bench-scaling bench-quality bench-sampling bench-write scorecard figures torch clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,11 +52,10 @@ bench-sampling: $(VENV)/installed ## the variance of the gradient by ways to dra
 bench-write: $(VENV)/installed ## put what was measured into README.md and docs/
 	$(PY) benchmarks/publish.py
 
-figures: $(VENV)/installed ## train what the figures in docs/ show, and draw them
-	$(PY) -m superpose.run experiment=basic_results sparsity=sweep
-	for name in $(FIGURES); do $(PY) -m superpose.run experiment=$$name || exit; done
-	mkdir -p docs
-	for name in basic_results $(FIGURES); do cp outputs/$$name/figure.png docs/$$name.png; done
+scorecard: $(VENV)/installed ## run every experiment, and write its claims and its figure to docs/
+	$(VENV)/bin/superpose scorecard --to docs $(ARGS)
+
+figures: scorecard ## the same: what is trained already is only drawn again
 
 torch: $(VENV)/torch ## add PyTorch, with which some tests and the benchmark compare
 

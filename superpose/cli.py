@@ -19,12 +19,14 @@ EXAMPLES = """examples:
   superpose status outputs/basic_results      how many models are done
   superpose verify outputs/basic_results      whether everything written can be read back
   superpose measure outputs/basic_results     fill in measures that are new, without training
+  superpose scorecard                         run every experiment, write its claims and figure as Markdown
+  superpose scorecard corr_4_2 --to mine      one of them, into another folder
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for bad input, 3 where models or measures are missing or damaged,
-    130 and 143 for signals."""
+    """Run one command; returns the exit code: 0, 1 for a run that broke, 2 for bad input, 3 where models are missing or
+    damaged or lack measures, 130 and 143 for signals."""
     parser = argparse.ArgumentParser(
         "superpose", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -38,6 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=told)
         command.add_argument("path", type=Path, help="the run's folder, as outputs/basic_results")
         command.set_defaults(run=function)
+    command = commands.add_parser("scorecard", help="run experiments; write their claims and figures as Markdown")
+    command.add_argument("names", nargs="*", metavar="EXPERIMENT", help="all of them, where none is named")
+    command.add_argument("--to", type=Path, default=Path("outputs/scorecard"), metavar="FOLDER", help="for the pages")
+    command.add_argument("--set", nargs="*", default=[], metavar="OVERRIDE", help="for each run, as scale=smoke")
+    command.set_defaults(run=scorecard)
     arguments = parser.parse_args(argv)
     return ending(lambda: carry_out(arguments))
 
@@ -128,6 +135,26 @@ def measure(arguments: argparse.Namespace, console: Console) -> int:
     count = app.measure_again(arguments.path)
     console.print(f"measured {count} blocks" if count else "every model is measured already")
     return 0
+
+
+def scorecard(arguments: argparse.Namespace, console: Console) -> int:
+    """Every experiment's claims in scorecard.md and its figure in gallery.md; 1 where one did not run."""
+    from superpose import catalogue, scorecard
+
+    found = [catalogue.find(name) for name in arguments.names] or catalogue.experiments()
+    cards = []
+    for each in found:
+        console.rule(each.name)
+        cards.append(scorecard.run(each, arguments.set, console))
+        if cards[-1].error:
+            console.print(f"error: {cards[-1].error}", markup=False, highlight=False, soft_wrap=True)
+    arguments.to.mkdir(parents=True, exist_ok=True)
+    pages = {"scorecard.md": scorecard.claims_page(cards)}
+    pages["gallery.md"] = scorecard.gallery(cards, arguments.to / "gallery.md")
+    for name, text in pages.items():
+        (arguments.to / name).write_text(text, encoding="utf-8")
+        console.print(str(arguments.to / name), highlight=False)
+    return int(any(card.error for card in cards))
 
 
 if __name__ == "__main__":

@@ -80,7 +80,9 @@ ROOMS = {
     "app": "arguments config console continuing devices experiment forecast interrupt mapping planning plots store"
     " work",
     "command": "app arguments config devices interrupt searching store teaching",
-    "cli": "app catalogue command interrupt store",
+    "hierarchy": "geometry",
+    "scorecard": "app arguments catalogue config devices experiment hierarchy store",
+    "cli": "app catalogue command interrupt scorecard store",
     "run": "command interrupt",
 }
 
@@ -91,7 +93,7 @@ OUTSIDE = {
     "matplotlib": "diagrams plots",
     "zarr": "store",
     "filelock": "devices store",
-    "rich": "app cli command console",
+    "rich": "app cli command console scorecard",
 }
 
 

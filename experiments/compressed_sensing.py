@@ -1,0 +1,159 @@
+"""Features per dimension against the bound of compressed sensing.
+
+Paper: appendix, "Compressed Sensing". A model that gives back all k-sparse vectors of n features needs
+m = Omega(k log(n / k)) dimensions; with k = p n active features that is
+
+    m = Omega(-n p log p),    n / m = O(1 / (-p log p))
+
+features in a dimension: linear in m, modulated by sparsity. Features are counted as ||W||_F^2, those of norm 1 as one.
+
+    python -m superpose.run experiment=compressed_sensing
+
+You should see: the curves of several m on one another, and where features are sparse, no faster growth than that of
+1 / (-p log p).
+"""
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from superpose import plots, statistics
+from superpose.experiment import Claim, Experiment, Verdict
+
+SOURCE = "Appendix: Compressed Sensing"
+SPARSE = 0.3
+"""The largest density that counts as sparse: -p log p rises up to p = 1 / e = 0.37 and falls to 0 at p = 1."""
+FULL = 0.8
+"""The share of all n features above which n, and not m, is the limit."""
+LINEAR, RANK = 0.15, 0.95
+GROWTH = 1.5
+"""By how much the ratio to 1 / (-p log p) may be above its median where features are sparsest: a constant bounds it."""
+
+
+def bound(p: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    """1 / (-p log p), to which the number of features per dimension is at most proportional; natural logarithm."""
+    return 1 / (-p * np.log(p))
+
+
+def per_dimension(tree: xr.DataTree) -> dict[int, xr.DataArray]:
+    """m -> features per dimension ||W||_F^2 / m of the best model at each density, sparse first."""
+    found = {}
+    for node in tree.children.values():
+        best = statistics.best(node.to_dataset()).sortby("density")
+        kept = best["loss"].notnull() & best["finite"]
+        found[best.sizes["hidden"]] = (1 / best["dimensions_per_feature"]).isel(sparsity=np.flatnonzero(kept))
+    return {m: found[m] for m in sorted(found) if found[m].size}
+
+
+def free(m: int, counts: xr.DataArray, n: int) -> xr.DataArray:
+    """Those of sparse features that are not near to having all n."""
+    return counts.isel(sparsity=np.flatnonzero((counts["density"] <= SPARSE) & (counts * m < FULL * n)))
+
+
+def features(tree: xr.DataTree) -> int:
+    return next(iter(tree.children.values())).sizes["feature"]
+
+
+def figure(tree: xr.DataTree) -> Figure:
+    """Features per dimension over density, and over 1 / (-p log p), a line for each m."""
+    found, n = per_dimension(tree), features(tree)
+    figure = Figure(figsize=(6.4, 2.8))
+    left, right = figure.subplots(1, 2, sharey=True)
+    colours = plots.VIRIDIS(np.linspace(0.1, 0.8, len(found)))
+    for colour, (m, counts) in zip(colours, found.items(), strict=True):
+        p = counts["density"].values
+        left.plot(p, counts, color=colour, marker=".", label=f"$m = {m}$")
+        sparse = p <= SPARSE
+        right.plot(bound(p[sparse]), counts.values[sparse], color=colour, marker=".", label=f"$m = {m}$")
+        if (counts.values.max() * m) > FULL * n:
+            right.axhline(n / m, color=colour, linewidth=0.6, linestyle=":")
+    left.set(xscale="log", xlabel="feature density $1-S$", ylabel=r"features per dimension $\Vert W\Vert_F^2 / m$")
+    right.set(xscale="log", xlabel=r"$1 / (-p \log p)$, for $p \leq 0.3$", yscale="log")
+    ends = np.array(right.get_xlim())
+    constant = largest(found, n)
+    if np.isfinite(constant):
+        right.plot(ends, constant * ends, color=plots.INK, linestyle="--", linewidth=0.8)
+        told, middle = rf"${constant:.2f} / (-p \log p)$", float(np.sqrt(ends.prod()))
+        right.annotate(told, (middle, constant * middle), (-4, 6), textcoords="offset points", ha="right")
+        right.set_xlim(*ends)
+    right.xaxis.set_major_locator(FixedLocator([3, 5, 10, 20]))
+    right.xaxis.set_minor_locator(NullLocator())
+    right.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
+    for ax in (left, right):
+        ax.spines[["top", "right"]].set_visible(False)
+    left.legend(frameon=False)
+    figure.supxlabel(
+        f"n = {n}, importance 1; each point the best of the seeds; dotted: n / m, every feature", fontsize=7
+    )
+    return figure
+
+
+def largest(found: dict[int, xr.DataArray], n: int) -> float:
+    """The largest ratio of features per dimension to 1 / (-p log p), where n is no limit; NaN where there is none."""
+    ratios = [free(m, counts, n) for m, counts in found.items()]
+    return max(
+        (float((r * -r["density"] * np.log(r["density"])).max()) for r in ratios if r.size), default=float("nan")
+    )
+
+
+def linear_in_m(tree: xr.DataTree) -> Verdict:
+    """At each density the features per dimension of any two m, where n limits neither."""
+    kept = [free(m, counts, features(tree)) for m, counts in per_dimension(tree).items()]
+    aligned = xr.align(*(each.drop_vars("seed", errors="ignore") for each in kept), join="inner") if kept else ()
+    if len(aligned) < 2 or not aligned[0].size:
+        return Verdict(None, "nothing: the arrays lack two m at a density <= 0.3 at which n is no limit")
+    counts = xr.concat(aligned, "m", coords="minimal", compat="override", join="override")
+    spread = float((counts.max("m") / counts.min("m")).max() - 1)
+    told = (
+        f"features per dimension differ by at most {spread:.1%} between m = {', '.join(map(str, per_dimension(tree)))}"
+    )
+    return Verdict(spread <= LINEAR, f"{told}, at {counts.sizes['sparsity']} densities", f"at most {LINEAR:.0%}")
+
+
+def below_the_bound(tree: xr.DataTree) -> Verdict:
+    """The ratio to 1 / (-p log p) must not grow as features become sparser: a constant bounds it."""
+    found, n = per_dimension(tree), features(tree)
+    told, holds = [], []
+    for m, counts in found.items():
+        each = free(m, counts, n)
+        if each.size >= 3:
+            ratio = (each / bound(each["density"].values)).values
+            holds.append(bool(ratio[0] <= GROWTH * np.median(ratio)))
+            told.append(f"m = {m}: {ratio.min():.2f} to {ratio.max():.2f}, {ratio[0]:.2f} at the sparsest")
+    if not told:
+        return Verdict(None, "nothing: the arrays lack three densities <= 0.3 at which n is no limit")
+    return Verdict(
+        all(holds),
+        f"(features per dimension) * (-p log p) for {'; '.join(told)}",
+        f"at the sparsest at most {GROWTH:g} times the median",
+    )
+
+
+def grows(tree: xr.DataTree) -> Verdict:
+    """The rank correlation of features per dimension with 1 / (-p log p)."""
+    told = {}
+    for m, counts in per_dimension(tree).items():
+        each = free(m, counts, features(tree))
+        if each.size >= 4:
+            own, other = (np.argsort(np.argsort(a)) for a in (each.values, bound(each["density"].values)))
+            told[m] = float(np.corrcoef(own, other)[0, 1])
+    if not told:
+        return Verdict(None, "nothing: the arrays lack four densities <= 0.3 at which n is no limit")
+    words = ", ".join(f"m = {m}: {rank:.3f}" for m, rank in told.items())
+    return Verdict(min(told.values()) >= RANK, f"rank correlation {words}", f"at least {RANK:g}")
+
+
+experiment = Experiment(
+    figure,
+    (
+        Claim("The number of features is linear in m.", SOURCE, linear_in_m),
+        Claim("It is modulated by sparsity: it grows with 1 / (-p log p).", SOURCE, grows),
+        Claim(
+            "It stays below the bound: features per dimension are at most of the order 1 / (-p log p).",
+            SOURCE,
+            below_the_bound,
+        ),
+    ),
+)
