@@ -130,7 +130,7 @@ def figure(tree: xr.DataTree) -> Figure:
     if ds is None:
         figure.supxlabel("no models of three correlated pairs in two dimensions", fontsize=8)
         return figure
-    above, below = np.ravel(figure.subfigures(2, 1, height_ratios=(1.8, 2.2)))
+    above, below = (figure.add_subfigure(row) for row in figure.add_gridspec(2, 1, height_ratios=(1.8, 2.2)))
     found, best = collapse(ds), statistics.best(ds)
     ends = [(max(regime.low, found.density[-1]), min(regime.high, found.density[0])) for regime in REGIMES]
     middles = np.sqrt(np.prod(ends, axis=1))

@@ -47,19 +47,20 @@ def aligned(
 
 
 def in_one_frame(
-    weights: Sequence[Float[np.ndarray, "m n"]], orders: Sequence[Order] = ()
+    weights: Sequence[Float[np.ndarray, "m n"]], orders: Sequence[Order] = (), lead: int = 0
 ) -> list[Float[np.ndarray, "m n"]]:
-    """Models turned towards the first one, whose first feature points along the first hidden dimension.
+    """Models turned towards the first one, one of whose features points along the first hidden dimension.
 
     Args:
         weights: one model's each, all of one shape.
         orders: as for `aligned`.
+        lead: the feature that leads.
     """
     if not weights:
         return []
     first = weights[0]
     if np.isfinite(first).all():
-        first = rotation(first[:, :1], np.eye(len(first), 1)) @ first
+        first = rotation(first[:, lead : lead + 1], np.eye(len(first), 1)) @ first
     return [first, *(aligned(W, first, orders) for W in weights[1:])]
 
 
@@ -91,3 +92,10 @@ def gaps(W: Float[np.ndarray, "2 n"]) -> Float[np.ndarray, " n"]:
 def regular(W: Float[np.ndarray, "2 n"], within: float) -> bool:
     """Whether the columns, none of them zero, lie at equal angles around the plane: 360 / n degrees within so many."""
     return bool((np.abs(gaps(W) - 360 / W.shape[1]) <= within).all())
+
+
+def beside(W: Float[np.ndarray, "2 n"], feature: int) -> float:
+    """The mean angle in degrees between a column and its two neighbours around the plane. No column may be zero."""
+    around = np.degrees(np.arctan2(W[1], W[0]))
+    away = np.delete(around - around[feature], feature) % 360
+    return float(away.min() + 360 - away.max()) / 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from superpose.alignment import aligned, exchanges, gaps, in_one_frame, regular, rotation
+from superpose.alignment import aligned, beside, exchanges, gaps, in_one_frame, regular, rotation
 
 RNG = np.random.default_rng(0)
 
@@ -58,6 +58,8 @@ def test_models_in_one_frame_stand_as_the_first_whose_first_feature_points_right
     found = in_one_frame([turn(3) @ W for _ in range(4)])
     np.testing.assert_allclose(found[0][:, 0], np.linalg.norm(W[:, 0]) * np.eye(3)[0], atol=1e-12)
     np.testing.assert_allclose(found, [found[0]] * 4, atol=1e-12)
+    other = in_one_frame([W], lead=2)[0]
+    np.testing.assert_allclose(other[:, 2], np.linalg.norm(W[:, 2]) * np.eye(3)[0], atol=1e-12)
     assert in_one_frame([]) == []
 
 
@@ -73,3 +75,9 @@ def test_gaps_of_polygons():
         angles = 2 * np.pi * RNG.permutation(corners) / corners + 0.3
         np.testing.assert_allclose(gaps(np.stack([np.cos(angles), np.sin(angles)])), 360 / corners, atol=1e-9)
     assert gaps(np.zeros((2, 0))).size == 0
+
+
+def test_the_angle_beside_a_point():
+    angles = np.radians([10, 300, 50, 150, 200])
+    W = np.stack([np.cos(angles), np.sin(angles)]) * RNG.uniform(0.5, 2, 5)
+    assert beside(W, 0) == pytest.approx((40 + 70) / 2) and beside(W, 3) == pytest.approx((100 + 50) / 2)

@@ -25,7 +25,7 @@ NAMES = ("falls", "three", "two", "one", "like PCA", "hexagon", "sums")
 
 
 def tree(pairs: list[int], shapes: tuple[np.ndarray, ...] = SHAPES, power: float = 1.0) -> xr.DataTree:
-    """Best seeds of so many collapsed pairs at each density, whose loss is p^power times that of PCA; and worse ones."""
+    """Best seeds of so many collapsed pairs at each density, whose loss is p^power times that of PCA; worse ones."""
     models = {}
     for p, k in zip(DENSITIES, pairs, strict=True):
         loss = p**power * MODULE.principal_loss(p, 6, 3, 2)

@@ -28,6 +28,7 @@ ROOMS = {
     "diagrams": "plots",
     "points": "plots",
     "alignment": "",
+    "branches": "",
     "refining": "",
     "selection": "",
     "charts": "geometry selection statistics theory",
