@@ -30,7 +30,7 @@ def test_points_lie_at_their_columns():
         points.points(ax, W, points.of_sets(2, 2), size=points.ringed(W, 2))
         points.legend_of_sets(figure, ["a", "b"], loc="upper left")
         figure.canvas.draw()
-    np.testing.assert_allclose(ax.collections[0].get_offsets(), W.T[:3])
+    np.testing.assert_allclose(np.asarray(ax.collections[0].get_offsets()), W.T[:3])
     rays = [line for line in ax.lines if line.get_alpha() is not None]
     assert len(rays) == 3 and ax.get_xlim() == (-1.5, 1.5)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
