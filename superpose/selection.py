@@ -45,6 +45,32 @@ def best_of(ds: xr.Dataset) -> str:
     return f"the best of {seeds} seeds (lowest loss)" if high > 1 else "the only seed"
 
 
+def ranked(models: xr.Dataset) -> list[xr.Dataset]:
+    """The usable models along `seed`, one by one, the one of the lowest loss first; those that diverged are left out.
+
+    Args:
+        models: labelled arrays at one point of every axis but `seed`, with `loss` and `finite`.
+    """
+    usable = np.flatnonzero(models["loss"].notnull() & models["finite"].astype(bool))
+    order = usable[np.argsort(models["loss"].values[usable], kind="stable")]
+    return [models.isel(seed=k) for k in order]
+
+
+def levels(ds: xr.Dataset) -> list[tuple[float, list[xr.Dataset]]]:
+    """Density and `ranked` models of each sparsity at which a model is usable, as they are sorted: dense first.
+
+    Args:
+        ds: labelled arrays at one point of every axis but `sparsity` and `seed`.
+    """
+    found = [ds.isel(sparsity=k) for k in range(ds.sizes["sparsity"])]
+    return [(float(level["density"]), models) for level in found if (models := ranked(level))]
+
+
+def weights(model: xr.Dataset) -> Float[np.ndarray, "m n"]:
+    """W of one model."""
+    return model["W"].transpose("hidden", "feature").values.astype(float)
+
+
 def trained(ds: xr.Dataset) -> xr.DataArray:
     """Which models were trained, those that diverged among them: they have importances, or at least a loss."""
     has_loss = ds["loss"].notnull()
