@@ -103,7 +103,7 @@ def gram(ax: Axes, gram: Num[np.ndarray, "n n"]) -> None:
 
 
 def matrix(ax: Axes, W: Num[np.ndarray, "rows columns"]) -> None:
-    """Any matrix of weights as a heatmap of square cells, its first row on top, in the colours of `gram` (figure 23)."""
+    """Any matrix of weights as a heatmap of square cells, its first row on top, in the colours of `gram`."""
     _heatmap(ax, W)
 
 
