@@ -217,3 +217,6 @@ def test_the_map_is_drawn_where_only_some_cells_are_trained():
         figure = phases.figure(xr.DataTree.from_dict({"m4": ds}))
         figure.canvas.draw()
     assert figure.axes[0].get_title() == "m = 4: phase of the extra feature"
+    assert "the best of 2 seeds" in figure.get_supxlabel() and "33.3% of the cells trained" in figure.get_supxlabel()
+    best, _ = abs_phase.filled(ds.transpose("sparsity", "importance", "seed", ...))
+    np.testing.assert_allclose(best["gain"].values[:3], 1.0)  # each of its own cell's bound
