@@ -102,6 +102,11 @@ def gram(ax: Axes, gram: Num[np.ndarray, "n n"]) -> None:
     _heatmap(ax, gram)
 
 
+def matrix(ax: Axes, W: Num[np.ndarray, "rows columns"]) -> None:
+    """Any matrix of weights as a heatmap of square cells, its first row on top, in the colours of `gram`."""
+    _heatmap(ax, W)
+
+
 def bias(ax: Axes, b: Num[np.ndarray, " n"]) -> None:
     """The bias b (n,) as one column, feature 0 on top, in the colours of `gram` (figures 2, 4, 5).
 
