@@ -79,7 +79,7 @@ def pack(sides: Sequence[float], width: float) -> Float[np.ndarray, "c 2"]:
 
 def side(component: Component) -> float:
     """The side of the square that a component is drawn in: its nodes have equal room."""
-    return {1: 0.6, 2: 1.0}.get(component.size, 0.85 * component.size**0.5)
+    return 0.6 if component.size == 1 else 1.0 if component.size == 2 else 0.85 * float(np.sqrt(component.size))
 
 
 def network(ax: Axes, W: Num[np.ndarray, "m n"], found: Sequence[Component], *, aspect: float = 1.0) -> None:

@@ -45,7 +45,7 @@ def test_squares_are_packed_in_rows_without_overlap():
 def test_a_network_has_a_node_for_each_feature_and_a_link_for_each_edge():
     ax = Figure().add_subplot()
     networks.network(ax, ZOO, tegum.components(ZOO), aspect=2.0)
-    nodes = {to_hex(line.get_color()): len(line.get_xdata()) for line in ax.lines}
+    nodes = {to_hex(line.get_color()): np.size(line.get_xdata()) for line in ax.lines}
     sizes = {networks.COLOURS[name]: k for name, (k, _) in tegum.SIZES.items()}
     assert nodes == sizes
     drawn = sum(len(lines.get_segments()) for lines in ax.collections if isinstance(lines, LineCollection))
