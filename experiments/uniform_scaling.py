@@ -97,9 +97,9 @@ def compared(one: tuple[int, int], other: tuple[int, int], factor: float) -> Cal
         ratio = (medians[1] / medians[0])[free]
         worst = int(np.argmax(np.abs(ratio / factor - 1)))
         at = 1 / pair[0]["density"].values[free]
-        words = (
-            f"{ratio.min():.3f} to {ratio.max():.3f} at {free.sum()} densities, farthest at 1/(1-S) = {at[worst]:.3g}"
-        )
+        near = int(np.sum(np.abs(ratio / factor - 1) <= ALIKE))
+        words = f"{ratio.min():.3f} to {ratio.max():.3f}, within 10% at {near} of {len(at)} densities"
+        words += f", farthest at 1/(1-S) = {at[worst]:.3g}"
         expected = f"{factor:g} within {ALIKE:.0%} where at most {CROWDED:g} n are learned"
         seeds = min(ds.sizes["seed"] for ds in pair)
         return Verdict(bool(abs(ratio[worst] / factor - 1) <= ALIKE), words, expected, seeds=seeds)
