@@ -17,7 +17,10 @@ from superpose.experiment import Experiment, Verdict, load_experiment
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
 SHORTER = {
-    name: ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"] for name in ("basic_80_20", "abs_100_40")
+    "basic_80_20": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
+    "abs_100_40": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
+    "uniform_geometry": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
+    "uniform_geometry_200_20": ["schedule.steps=30", "seed=1"],
 }
 DENSITIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 
