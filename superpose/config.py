@@ -46,7 +46,7 @@ class Compute:
 
 @dataclasses.dataclass
 class Recorded:
-    steps: Any = dataclasses.field(default_factory=list)
+    steps: Any = None
     state: bool = False
     curve: bool = True
 
@@ -139,7 +139,7 @@ def recorded(settings: Mapping[str, Any]) -> Record:
     given, last = settings["record"]["steps"], settings["schedule"]["steps"]
     if isinstance(given, Mapping):
         given = [round(step) for step in axes.numbers("record.steps", given)]
-    steps = given if isinstance(given, list) else [given]
+    steps = given if isinstance(given, list) else [] if given is None else [given]
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         every = log_spaced(last, 64)
         steps = sorted({int(every[k * (len(every) - 1) // max(given - 1, 1)]) for k in range(given)})
