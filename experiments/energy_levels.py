@@ -107,7 +107,7 @@ def courses(tree: xr.DataTree) -> list[Course]:
     every = snapshots.dimensionality(W)
     found = []
     for k, seed in enumerate(ds["seed"].values.tolist()):
-        loss = snapshots.losses(model, features, W[k], b[k])
+        loss = snapshots.losses(model, features, W[k], b[k], vectors=4096)
         found.append(Course(seed, steps, every[k], loss, *jumps(steps, every[k], loss)))
     return found
 

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from superpose import geometry
 from superpose.draws import seed_key
@@ -17,7 +17,6 @@ from superpose.models import AbstractTiedModel
 from superpose.objective import Sampled
 from superpose.task import Identity, Task
 
-VECTORS = 4096
 SEED = 2209
 
 
@@ -26,28 +25,36 @@ def losses(
     features: AbstractFeatures,
     W: Float[np.ndarray, "snapshot m n"],
     b: Float[np.ndarray, "snapshot n"],
+    *,
+    vectors: int,
 ) -> Float[np.ndarray, " snapshot"]:
-    """The loss sum_i (x_i - x'_i)^2 at every snapshot, of 4,096 vectors that are the same for all.
+    """The loss sum_i (x_i - x'_i)^2 at every snapshot, of so many vectors that are the same for all.
 
     Args:
         model: of the class and sizes of the trained one; its W and b are replaced.
         features: what x is drawn from, without zero vectors where it tells how.
         W, b: the snapshots.
+        vectors: how many x.
     """
+    objective = Sampled(vectors, zero_free=draws_nonzero(features))
     task = Task(features, jnp.ones(W.shape[2]), Identity())
-    objective = Sampled(VECTORS, zero_free=draws_nonzero(features))
+    return np.asarray(_losses(objective, model, task, jnp.asarray(W), jnp.asarray(b)))
+
+
+@eqx.filter_jit
+def _losses(objective: Sampled, model: AbstractTiedModel, task: Task, W: Array, b: Array) -> Array:
     noise = objective.noise(task, key=seed_key(SEED))
+    put = lambda arrays: eqx.tree_at(lambda tree: (tree.W, tree.b), model, arrays)
+    return jax.lax.map(lambda arrays: objective.loss(put(arrays), task, noise), (W, b))
 
-    def one(arrays: tuple) -> jax.Array:
-        return objective.loss(eqx.tree_at(lambda tree: (tree.W, tree.b), model, arrays), task, noise)
 
-    return np.asarray(jax.jit(lambda *arrays: jax.lax.map(one, arrays))(jnp.asarray(W), jnp.asarray(b)))
+_dimensionality = jax.jit(jax.vmap(geometry.dimensionality))
 
 
 def dimensionality(W: Float[np.ndarray, "*models m n"]) -> Float[np.ndarray, "*models n"]:
     """D_i of each of many models (`geometry.dimensionality`)."""
     flat = jnp.asarray(W.reshape(-1, *W.shape[-2:]))
-    return np.asarray(jax.jit(jax.vmap(geometry.dimensionality))(flat)).reshape(*W.shape[:-2], W.shape[-1])
+    return np.asarray(_dimensionality(flat)).reshape(*W.shape[:-2], W.shape[-1])
 
 
 def cosines(W: Float[np.ndarray, "*models m n"]) -> Float[np.ndarray, "*models n n"]:
