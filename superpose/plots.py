@@ -165,7 +165,7 @@ def arrows(ax: Axes, W: Num[np.ndarray, "2 n"], importance: Num[np.ndarray, " n"
 
 
 def band(ax: Axes, x: Num[np.ndarray, " k"], over_seeds: Num[np.ndarray, "k seed"], colour: str, **line: Any) -> None:
-    """The median over seeds as a line, and the half of the seeds around it shaded; numbers that are not finite left out.
+    """The median over seeds as a line, the half of the seeds around it shaded; numbers that are not finite count not.
 
     Args:
         line: `label`, `linestyle` and so on.

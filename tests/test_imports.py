@@ -53,6 +53,7 @@ ROOMS = {
     "training": "draws models objective optimizers record task",
     "following": "leaves",
     "experiment": "draws geometry labels models task",
+    "strengths": "experiment plots selection",
     "program": "draws evaluation exact features following initial labels leaves models objective optimizers penalties"
     " polishing record task training weighting",
     # many models: the sweep knows no model, the table knows no program
@@ -89,7 +90,7 @@ ROOMS = {
 OUTSIDE = {
     "hydra": "command components config searching teaching",
     "omegaconf": "command config teaching",
-    "matplotlib": "diagrams plots",
+    "matplotlib": "diagrams plots strengths",
     "zarr": "store",
     "filelock": "devices store",
     "rich": "app cli command console",
