@@ -206,7 +206,7 @@ def correlated(ds: xr.Dataset) -> Verdict:
     pairs = [ds[name].values for name in ("vulnerability", "features_per_dimension")]
     there = np.isfinite(pairs[0])
     whole = float(np.corrcoef(pairs[0][there], pairs[1][there])[0, 1])
-    own = [np.corrcoef(*(a[:, k] for a in pairs))[0, 1] for k in range(ds.sizes["seed"])]
+    own = [np.corrcoef(pairs[0][:, k], pairs[1][:, k])[0, 1] for k in range(ds.sizes["seed"])]
     words = f"r = {whole:.3f} over {there.sum()} models; of single seeds {np.nanmin(own):.3f} to {np.nanmax(own):.3f}"
     return Verdict(whole >= STRONG, words, f"r of at least {STRONG:g}", seeds=ds.sizes["seed"])
 

@@ -47,6 +47,7 @@ class Compute:
 @dataclasses.dataclass
 class Recorded:
     steps: Any = None
+    preset: Any = None
     state: bool = False
     curve: bool = True
 
@@ -135,8 +136,12 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def recorded(settings: Mapping[str, Any]) -> Record:
-    """What to record; a count of snapshots becomes so many log-spaced steps, {linear: [0, 1000, 11]} those."""
-    given, last = settings["record"]["steps"], settings["schedule"]["steps"]
+    """What to record; a count of snapshots becomes so many log-spaced steps, {linear: [0, 1000, 11]} those.
+
+    Without steps, an experiment's preset: settings of another kind, typed, could not replace those of a yaml.
+    """
+    last = settings["schedule"]["steps"]
+    given = settings["record"]["preset" if settings["record"]["steps"] is None else "steps"]
     if isinstance(given, Mapping):
         given = [round(step) for step in axes.numbers("record.steps", given)]
     steps = given if isinstance(given, list) else [] if given is None else [given]
