@@ -5,13 +5,9 @@ active together and the last three together, x' = ReLU(W^T W x + b), from small 
 
     python -m superpose.run experiment=geom_transform
 
-You should see (figure.png; animation.gif beside it shows the same model move): the loss falls in steps. Of the cosines
-between two features of one set, w, and of two sets, c:
-
-    A    weights near zero: all norms below 0.1
-    B    two directions, one for each set: norms above 0.3, each w above 0.95, the mean c below 0.5
-    C    each set has opened into a triangle: after B, each w below 0.87 (30 degrees)
-    D    the octahedron: each |w| below 0.1, and for every feature a c below -0.9
+You should see (figure.png; animation.gif beside it shows the same model move): the loss falls in steps. Weights start
+near zero (A); each set takes one direction (B), opens into a triangle (C), and both turn into an octahedron (D).
+`superpose.octahedron` says how each stage is told.
 """
 
 from collections.abc import Callable
@@ -26,16 +22,14 @@ from matplotlib.figure import Figure
 from superpose import plots, selection, snapshots, statistics
 from superpose.experiment import Claim, Experiment, Verdict
 from superpose.models import AbstractTiedModel, Linear, ReLUOutput
+from superpose.octahedron import OPPOSITE, RIGHT, across, partners, stages, within
 from superpose.sets import CorrelatedSets
 
 SOURCE = "Learning as Geometric Transformations"
 STAGES = ("A", "B", "C", "D")
-SHARED, OPEN, RIGHT, OPPOSITE = 0.95, 0.87, 0.1, -0.9
-"""Cosines: one direction, 30 degrees apart, a right angle within 6 degrees, antipodal within 26."""
 COLOURS = ("#d55e00", "#0072b2")
 """Of the two sets; colour-blind readers can tell them apart."""
 FRAMES = 48
-WITHIN = ([0, 0, 1, 3, 3, 4], [1, 2, 2, 4, 5, 5])
 REACHED = 0.05
 
 
@@ -55,34 +49,6 @@ class Course(NamedTuple):
     @property
     def cosines(self) -> np.ndarray:
         return snapshots.cosines(self.W)
-
-
-def within(cosines: np.ndarray) -> np.ndarray:
-    """The six cosines of two features of a set, (..., 6)."""
-    return cosines[..., WITHIN[0], WITHIN[1]]
-
-
-def across(cosines: np.ndarray) -> np.ndarray:
-    """The cosines of features of the two sets, (..., 3, 3)."""
-    return cosines[..., :3, 3:]
-
-
-def partners(cosines: np.ndarray) -> np.ndarray:
-    """Of each feature the least cosine with one of the other set, (..., 6)."""
-    return np.concatenate([across(cosines).min(-1), across(cosines).min(-2)], -1)
-
-
-def stages(W: np.ndarray) -> dict[str, int]:
-    """The snapshot of each stage that is found: the last of A, the middle of B, the first of C and of D."""
-    cosines, norms = snapshots.cosines(W), np.linalg.norm(W, axis=-2)
-    own, places = within(cosines), np.arange(len(W))
-    near_zero = norms.max(-1) < 0.1
-    two = (norms.min(-1) > 0.3) & (own.min(-1) > SHARED) & (across(cosines).mean((-1, -2)) < 0.5)
-    after = places > (places[two].max() if two.any() else len(W))
-    opened = after & (own.max(-1) < OPEN)
-    last = (np.abs(own).max(-1) < RIGHT) & (partners(cosines).max(-1) < OPPOSITE) & (norms.min(-1) > 0.5)
-    found = {"A": places[near_zero][-1:], "B": places[two], "C": places[opened][:1], "D": places[last][:1]}
-    return {name: int(at[len(at) // 2]) for name, at in found.items() if len(at)}
 
 
 def courses(tree: xr.DataTree) -> list[Course]:

@@ -47,6 +47,7 @@ ROOMS = {
     "objective": "draws exact features models penalties task",
     "evaluation": "draws exact features models objective task",
     "snapshots": "draws features geometry models objective task",
+    "octahedron": "snapshots",
     "polishing": "",
     "initial": "leaves models",
     "optimizers": "leaves",
