@@ -184,12 +184,14 @@ def judge(run: Run, tree: xr.DataTree) -> list[tuple[Claim, Verdict]]:
     return [(claim, claim.check(tree)) for claim in run.experiment.claims]
 
 
-def draw(run: Run, tree: xr.DataTree) -> tuple[Path, Path]:
-    """The experiment's figure, as PNG and SVG in the run's folder."""
+def draw(run: Run, tree: xr.DataTree) -> tuple[Path, ...]:
+    """The experiment's figure, as PNG and SVG in the run's folder, and its animation as GIF where it has one."""
     from superpose import plots
 
     with plots.style():
-        return plots.save(run.experiment.figure(tree), run.folder, "figure")
+        paths = plots.save(run.experiment.figure(tree), run.folder, "figure")
+        moving = run.experiment.animation(tree) if run.experiment.animation is not None else None
+        return paths if moving is None else (*paths, plots.save_animation(moving, run.folder, "animation"))
 
 
 def save_settings(run: Run) -> None:

@@ -46,7 +46,8 @@ class Compute:
 
 @dataclasses.dataclass
 class Recorded:
-    steps: Any = dataclasses.field(default_factory=list)
+    steps: Any = None
+    preset: Any = None
     state: bool = False
     curve: bool = True
 
@@ -135,11 +136,15 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def recorded(settings: Mapping[str, Any]) -> Record:
-    """What to record; a count of snapshots becomes so many log-spaced steps, {linear: [0, 1000, 11]} those."""
-    given, last = settings["record"]["steps"], settings["schedule"]["steps"]
+    """What to record; a count of snapshots becomes so many log-spaced steps, {linear: [0, 1000, 11]} those.
+
+    Without steps, an experiment's preset: settings of another kind, typed, could not replace those of a yaml.
+    """
+    last = settings["schedule"]["steps"]
+    given = settings["record"]["preset" if settings["record"]["steps"] is None else "steps"]
     if isinstance(given, Mapping):
         given = [round(step) for step in axes.numbers("record.steps", given)]
-    steps = given if isinstance(given, list) else [given]
+    steps = given if isinstance(given, list) else [] if given is None else [given]
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         every = log_spaced(last, 64)
         steps = sorted({int(every[k * (len(every) - 1) // max(given - 1, 1)]) for k in range(given)})

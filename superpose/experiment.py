@@ -82,6 +82,8 @@ class Experiment:
             without a usable seed is -1. It must treat every cell alone and take any cell dimensions: the labelled
             arrays have those of the axes, a level of a map has one, `cell`, with the axes' values along it.
         attributes: of arrays of `measure`, their `long_name` and `units`.
+        animation: tree -> matplotlib animation, written as animation.gif beside the figure; None where there is none
+            to show.
 
     Raises:
         ValueError: attributes of an array that `dims` does not name.
@@ -94,6 +96,7 @@ class Experiment:
     version: str = "1"
     phase: Callable[[xr.Dataset], xr.DataArray] | None = None
     attributes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    animation: Callable[[xr.DataTree], Any] | None = None
 
     def __post_init__(self):
         unknown = sorted(set(self.attributes) - set(self.dims))

@@ -10,14 +10,15 @@ Colour-blind readers can tell both apart. Figures are made without pyplot, so th
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib
 import numpy as np
 from jaxtyping import Float, Num
+from matplotlib.animation import Animation, PillowWriter
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
@@ -168,6 +169,18 @@ def arrows(ax: Axes, W: Num[np.ndarray, "2 n"], importance: Num[np.ndarray, " n"
     ax.spines[:].set_visible(False)
 
 
+def band(ax: Axes, x: Num[np.ndarray, " k"], over_seeds: Num[np.ndarray, "k seed"], colour: str, **line: Any) -> None:
+    """The median over seeds as a line, the half of the seeds around it shaded; numbers that are not finite count not.
+
+    Args:
+        line: `label`, `linestyle` and so on.
+    """
+    there = np.isfinite(over_seeds).any(axis=1)
+    low, middle, high = np.nanquantile(over_seeds[there], [0.25, 0.5, 0.75], axis=1)
+    ax.fill_between(x[there], low, high, color=colour, alpha=0.2, linewidth=0)
+    ax.plot(x[there], middle, color=colour, marker="o", markersize=2.5, **line)
+
+
 def colorbar(axes: Axes | list[Axes], scale: Scale, label: str) -> Colorbar:
     """A thin colour bar to the right of one or several Axes, with three ticks, pointed where it goes on."""
     figure = (axes if isinstance(axes, Axes) else axes[0]).figure
@@ -196,12 +209,32 @@ def save(figure: Figure, folder: Path, stem: str) -> tuple[Path, Path]:
     return _write(figure, folder / f"{stem}.png"), _write(figure, folder / f"{stem}.svg")
 
 
+def save_animation(moving: Animation, folder: Path, stem: str, *, frames_per_second: int = 12) -> Path:
+    """Writes `stem`.gif (100 dots an inch) into `folder`, in one step; returns its path.
+
+    With one version of matplotlib and Pillow the same animation gives the same bytes.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with style():
+        return _replace(
+            folder / f"{stem}.gif",
+            lambda partial: moving.save(str(partial), writer=PillowWriter(fps=frames_per_second), dpi=100),
+        )
+
+
 def _write(figure: Figure, path: Path) -> Path:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     nameless = {"Software": None} if path.suffix == ".png" else {"Date": None}
+    with style():
+        return _replace(
+            path, lambda partial: figure.savefig(partial, format=path.suffix[1:], dpi=200, metadata=nameless)
+        )
+
+
+def _replace(path: Path, write: Callable[[Path], None]) -> Path:
+    """Write a file beside `path`, and then put it there, so that nobody sees half of one."""
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
-        with style():
-            figure.savefig(partial, format=path.suffix[1:], dpi=200, metadata=nameless)
+        write(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -42,6 +42,31 @@ def test_a_run_ends_with_arrays_figure_settings_and_log(tmp_path):
     assert np.array_equal(model.W, tree["relu"]["W"].sel(sparsity=0.5, seed=1))
 
 
+@pytest.mark.parametrize("steps", ["{linear: [0, 40, 5]}", "[0, 10, 20, 30, 40]"])
+def test_an_experiment_says_at_which_steps_weights_are_recorded(tmp_path, steps):
+    laboratory.make(tmp_path, yaml=f"{laboratory.YAML}record: {{ preset: {steps} }}\n")
+    assert run("seed=1")["relu"]["snapshot_step"].values.tolist() == [0, 10, 20, 30, 40]
+    assert run("seed=1", "record.steps=[5]", "name=typed")["relu"]["snapshot_step"].values.tolist() == [5]
+
+
+def test_an_animation_lies_beside_the_figure(tmp_path):
+    """An experiment may have none to show."""
+    moves = "from matplotlib.animation import FuncAnimation\n\n\ndef moves(tree):\n"
+    moves += (
+        "    return FuncAnimation(figure(tree), lambda k: [], frames=2, init_func=lambda: []) if tree else None\n\n\n"
+    )
+    made = laboratory.MODULE.replace("experiment = Experiment(", moves + "experiment = Experiment(animation=moves, ")
+    made = made.replace("Experiment(animation=moves, figure, (", "Experiment(figure, animation=moves, claims=(")
+    made = made.replace("trained),), measure, {", "trained),), measure=measure, dims={")
+    laboratory.make(tmp_path, module=made)
+    run("seed=1")
+    assert (tmp_path / "outputs/tiny/animation.gif").read_bytes()[:6] == b"GIF89a"
+    laboratory.make(tmp_path, module=made.replace("if tree else", "if not tree else"))
+    (tmp_path / "outputs/tiny/animation.gif").unlink()
+    run("seed=1")
+    assert not (tmp_path / "outputs/tiny/animation.gif").exists()
+
+
 def test_the_same_command_again_trains_nothing(tmp_path):
     run(LEVELS)
     before = laboratory.chunks(tmp_path / "outputs/tiny")

@@ -55,12 +55,15 @@ ROOMS = {
     "exact": "features few_active models quadrature series task theory",
     "objective": "draws exact features models penalties task",
     "evaluation": "draws exact features models objective task",
+    "snapshots": "draws features geometry models objective task",
+    "octahedron": "snapshots",
     "polishing": "",
     "initial": "leaves models",
     "optimizers": "leaves",
     "training": "draws models objective optimizers record task",
     "following": "leaves",
     "experiment": "draws geometry labels models task",
+    "strengths": "experiment plots selection",
     "program": "draws evaluation exact features following initial labels leaves models objective optimizers penalties"
     " polishing record task training weighting",
     # many models: the sweep knows no model, the table knows no program
@@ -99,7 +102,7 @@ ROOMS = {
 OUTSIDE = {
     "hydra": "command components config searching teaching",
     "omegaconf": "command config teaching",
-    "matplotlib": "diagrams networks plots points stacks",
+    "matplotlib": "diagrams networks plots points stacks strengths",
     "zarr": "store",
     "filelock": "devices store",
     "rich": "app cli command console scorecard",

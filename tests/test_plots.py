@@ -98,6 +98,14 @@ def test_colour_bar_names_its_ends(ax):
     assert plots.colorbar(ax, plots.SUPERPOSITION, "superposition").extend == "max"
 
 
+def test_a_band_shows_the_median_and_the_half_around_it(ax):
+    """Of 0 ... 4 the quartiles are 1, 2, 3. A seed that is not finite does not count, nor a point without any."""
+    seeds = np.stack([np.arange(5.0), np.full(5, np.nan), [2, 2, 2, np.nan, np.nan]])
+    plots.band(ax, np.array([1.0, 2.0, 3.0]), seeds, plots.INK)
+    assert ax.lines[0].get_xydata().tolist() == [[1, 2], [3, 2]]
+    assert set(ax.collections[0].get_paths()[0].vertices[:, 1]) == {1, 2, 3}
+
+
 def test_save_writes_the_same_bytes_each_time(tmp_path):
     first = plots.save(page(), tmp_path / "new" / "folder", "figure")
     assert [path.name for path in first] == ["figure.png", "figure.svg"]
