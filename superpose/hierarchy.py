@@ -7,7 +7,7 @@
 
 Every toy model here is decomposable: its h is computed from the features, one by one through W. A ReLU in the hidden
 layer leaves h linear where no neuron has weights of both signs, since features are not negative; with signed features
-it never does. Counted per model.
+it never does. Counted per model; each row of an untied W1 is first divided by its largest weight.
 """
 
 from typing import NamedTuple
@@ -50,6 +50,8 @@ def properties(ds: xr.Dataset) -> Properties | None:
     W = ds[name].transpose(*ds["finite"].dims, "hidden", "feature").values.reshape(shape)[finite]
     if not len(W):
         return None
+    if name == "W1":  # the scale of an untied neuron means nothing
+        W = W / np.maximum(np.abs(W).max(axis=2, keepdims=True), np.finfo(W.dtype).tiny)
     kind = str(ds.attrs.get("model", ""))
     found = measured(W)
     aligned = tuple(int((found["basis_aligned"] == level).sum()) for level in range(3))

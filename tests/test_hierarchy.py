@@ -32,8 +32,8 @@ def test_some_features_along_a_neuron():
 
 
 def test_signed_features_are_never_linear_through_a_relu():
-    found = properties(dataset([ALONE], "UntiedReLUHidden", "W1"))
-    assert found == Properties("UntiedReLUHidden", 1, 0, 0, (0, 0, 1))
+    found = properties(dataset([0.01 * ALONE, 0.01 * PAIR], "UntiedReLUHidden", "W1"))
+    assert found == Properties("UntiedReLUHidden", 2, 0, 1, (0, 0, 2))
 
 
 def test_models_that_diverged_are_not_counted():
