@@ -72,7 +72,7 @@ def figure(tree: xr.DataTree) -> Figure:
         stacks.stack(ax, W, stacks.of_features(n), limits=stacks.limits([W1, W2.T]), labelled=True)
         ax.set(title=title, xlabel="neuron", yticks=[-1, 0, 1])
     losses(axes[3], ds)
-    said = [f"n = {n}, m = {len(W1)}", note.replace(" (one of 1)", ""), f"a to c {selection.best_of(ds)}"]
+    said = [f"n = {n}, m = {len(W1)}", note, f"a to c {selection.best_of(ds)}"]
     figure.supxlabel(", ".join(filter(None, said)) + "; colour and number: feature", fontsize=7)
     for ax, letter in zip(axes, "abcd", strict=True):
         ax.set_title(f"$\\bf{{{letter}}}$  {ax.get_title()}", loc="left")
@@ -106,7 +106,6 @@ def losses(ax: Axes, ds: xr.Dataset) -> None:
     ax.plot((np.arange(len(relative)) + 1) / max(len(relative), 1), np.maximum(relative, 1e-12), ".", markersize=2)
     ax.axhline(ZERO, color=plots.FAINT, linewidth=0.6, zorder=0)
     ax.set(title="all seeds", xlabel="share of seeds", ylabel="loss / loss of $y' = 0$", yscale="log", xlim=(0, 1))
-    ax.spines[["top", "right"]].set_visible(False)
 
 
 def claim(text: str, check: Callable[[xr.Dataset], tuple[bool, str]], expected: str) -> Claim:

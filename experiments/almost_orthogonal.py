@@ -137,8 +137,6 @@ def figure(tree: xr.DataTree) -> Figure:
     right.set(yscale="log", xlabel="dimensions $m$", ylabel="vectors that fit", xticks=list(found))
     title = r"$|\cos| \leq \varepsilon$"
     right.legend(frameon=False, title=title, title_fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    for ax in (left, right):
-        ax.spines[["top", "right"]].set_visible(False)
     return figure
 
 

@@ -129,7 +129,6 @@ def figure(tree: xr.DataTree) -> Figure:
             ax.set(title=title if k == 0 else "", xlabel="neuron" if k == 1 else "")
         row[0].set_ylabel(label)
     figure.legend(handles=stacks.feature_key(n), title="feature", loc="outside right center", frameon=False)
-    note = note.replace(" (one of 1)", "")
     said = ", ".join(filter(None, [f"n = {n}, m = {ds.sizes['hidden']}", note, selection.best_of(ds)]))
     figure.supxlabel(f"{said}; each neuron's largest weight in is 1 or \N{MINUS SIGN}1", fontsize=7)
     return figure

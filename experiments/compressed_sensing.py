@@ -81,8 +81,6 @@ def figure(tree: xr.DataTree) -> Figure:
     right.xaxis.set_major_locator(FixedLocator([3, 5, 10, 20]))
     right.xaxis.set_minor_locator(NullLocator())
     right.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
-    for ax in (left, right):
-        ax.spines[["top", "right"]].set_visible(False)
     left.legend(frameon=False)
     figure.supxlabel(
         f"n = {n}, importance 1; each point the best of the seeds; dotted: n / m, every feature", fontsize=7

@@ -191,7 +191,6 @@ def counted(ax: Axes, found: list[Course]) -> None:
     counts = np.bincount([len(course.jumps) for course in found])
     ax.bar(np.arange(len(counts)), counts, color=plots.INK, width=0.7)
     ax.set(xlabel="jumps of a model", ylabel="seeds", xticks=np.arange(len(counts)))
-    ax.spines[["top", "right"]].set_visible(False)
 
 
 def said(text: str, check: Callable[[list[Course], Course], Verdict | None]) -> Claim:

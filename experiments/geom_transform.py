@@ -117,7 +117,6 @@ def curve(ax: Axes, course: Course) -> None:
         ax.plot(x, loss[k], "o", color=plots.INK, markersize=4)
         ax.annotate(name, (x, loss[k]), (3, 4), textcoords="offset points", weight="bold")
     ax.set(xlabel="training step", ylabel="loss / $p^2$", xlim=(1, course.steps[-1]))
-    ax.spines[["top", "right"]].set_visible(False)
     ax.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
     ax.minorticks_off()
 

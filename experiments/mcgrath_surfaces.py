@@ -173,6 +173,7 @@ def surface(ax: Axes, S: float, r: float, models: xr.Dataset) -> None:
     """The exact loss over both weights, its minima and saddles, and the models of all seeds at the nearest cell."""
     side = np.linspace(-EDGE, EDGE, 261)
     over = loss(np.stack(np.meshgrid(side, side), -1), S, r) / loss(np.zeros(2), S, r)
+    ax.spines[:].set_visible(True)
     ax.imshow(over, cmap=SURFACE.map, vmin=0, vmax=1, origin="lower", extent=(-EDGE, EDGE, -EDGE, EDGE))
     ax.contour(side, side, over, levels=np.geomspace(0.05, 3, 12), colors="white", linewidths=0.3, alpha=0.6)
     minima, saddles = critical_points(S, r)
@@ -194,6 +195,7 @@ def product(ax: Axes, ds: xr.Dataset, title: str) -> None:
         return
     S, r, found = ds["sparsity"].values, ds["importance"].values, phase(ds).values
     shown = np.ma.masked_invalid(weights(statistics.best(ds)).prod(-1))
+    ax.spines[:].set_visible(True)
     ax.pcolormesh(r, S, shown, cmap=plots.WEIGHTS.map, vmin=-1, vmax=1, shading="nearest", rasterized=True)
     for k, name in enumerate(PHASES):
         here = np.argwhere(found == k)

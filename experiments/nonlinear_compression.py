@@ -89,7 +89,6 @@ def figure(tree: xr.DataTree) -> Figure:
     ax.annotate("best linear model, 1/12", (ax.get_xlim()[1], LINEAR), (-2, -9), textcoords="offset points", ha="right")
     ax.set(xlabel=r"width of a step $\varepsilon$, in levels", ylabel="expected loss, summed over both features")
     ax.set(yscale="log")
-    ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, ncols=2, loc="lower right")
     return figure
 

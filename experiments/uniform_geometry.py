@@ -18,7 +18,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from superpose import diagrams, networks, plots, selection, tegum, theory, uniform
 from superpose.experiment import Claim, Experiment, Verdict
@@ -66,11 +65,8 @@ def figure(tree: xr.DataTree) -> Figure:
 
 
 def logarithmic(ax: Axes, sides: np.ndarray) -> None:
-    ax.set(xscale="log", xlim=(sides[0], sides[-1]))
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
-    ax.spines[["top", "right"]].set_visible(False)
+    plots.logarithmic(ax)
+    ax.set(xlim=(sides[0], sides[-1]))
 
 
 def stars(ax: Axes, found: list[Level], chosen: list[int]) -> None:

@@ -73,11 +73,8 @@ def drawn(ax: Axes, ds: xr.Dataset, values: xr.DataArray, style: dict) -> None:
 
 
 def framed(ax: Axes) -> None:
-    ax.set(xscale="log", xlabel="$1 / (1 - S)$, dense to sparse")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
-    ax.spines[["top", "right"]].set_visible(False)
+    plots.logarithmic(ax)
+    ax.set(xlabel="$1 / (1 - S)$, dense to sparse")
 
 
 def compared(one: tuple[int, int], other: tuple[int, int], factor: float) -> Callable[[xr.DataTree], Verdict]:

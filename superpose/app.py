@@ -18,7 +18,6 @@ from superpose.config import Run
 from superpose.console import Bar, duration, log, logged, results, show_claims, show_plan
 from superpose.continuing import set_aside
 from superpose.devices import devices_of, start_jax
-from superpose.experiment import Claim, Verdict
 from superpose.forecast import probed
 from superpose.interrupt import guarded
 from superpose.planning import Job, open_store, plan, where
@@ -168,7 +167,7 @@ def finish(run: Run, table: Store, console: Console) -> None:
         console.print(shown)
     files = [table.path, arrays, run.folder / "config.yaml", run.folder / "run.log"]
     try:
-        show_claims(console, judge(run, tree), smoke=run.settings["scale"]["name"] == "smoke")
+        show_claims(console, run.experiment.judged(tree), smoke=run.settings["scale"]["name"] == "smoke")
         files += draw(run, tree)
     except Exception as error:
         what = f"{run.found.module.name}: {type(error).__name__}: {error}"
@@ -177,11 +176,6 @@ def finish(run: Run, table: Store, console: Console) -> None:
         ) from error
     finally:
         console.print("\n".join(where(Path(path)) for path in files), highlight=False, markup=False)
-
-
-def judge(run: Run, tree: xr.DataTree) -> list[tuple[Claim, Verdict]]:
-    """Every claim of the experiment with its verdict."""
-    return [(claim, claim.check(tree)) for claim in run.experiment.claims]
 
 
 def draw(run: Run, tree: xr.DataTree) -> tuple[Path, ...]:

@@ -76,7 +76,8 @@ def fine(points: Num[np.ndarray, " k"]) -> Float[np.ndarray, " 256"]:
 def shade(
     ax: Axes, x: Num[np.ndarray, " c"], y: Num[np.ndarray, " r"], colours: Float[np.ndarray, "r c 4"]
 ) -> QuadMesh:
-    """The cells of a grid in their colours; nothing else of the Axes changes."""
+    """The cells of a grid in their colours, framed; nothing else of the Axes changes."""
+    ax.spines[:].set_visible(True)
     return ax.pcolormesh(edges(x), edges(y), colours, rasterized=True, antialiased=False)
 
 
@@ -140,6 +141,7 @@ def key(ax: Axes) -> None:
     steps = np.linspace(0, 1, 65)
     colours = bilinear(*np.meshgrid((steps[1:] + steps[:-1]) / 2, (steps[1:] + steps[:-1]) / 2, indexing="ij"))
     ax.pcolormesh(steps, steps, colours, rasterized=True, antialiased=False)
+    ax.spines[:].set_visible(True)
     ax.set(xlim=(0, 1), ylim=(0, 1), box_aspect=1)
     ax.set_xticks([0, 1], ["0", r"$\geq 1$"])
     ax.set_yticks([0, 1], ["0", r"$\geq 1$"])

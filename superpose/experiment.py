@@ -46,11 +46,20 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper (`source` says where), and its check on the arrays."""
+    """A sentence, and its check on the arrays.
+
+    Args:
+        text: the sentence.
+        source: where the paper has it; of a sentence of our own, the part of the paper that it goes on from.
+        check: tree -> verdict; None where the sentence is about other models than these, of another size or kind, as
+            experiments that share a module have them: then nothing is said of it.
+        ours: the sentence is not the paper's but ours: a closed form, a reading of a figure, a question beyond it.
+    """
 
     text: str
     source: str
-    check: Callable[[xr.DataTree], Verdict]
+    check: Callable[[xr.DataTree], Verdict | None]
+    ours: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +82,7 @@ class Experiment:
 
     Args:
         figure: tree -> matplotlib figure.
-        claims: the paper's sentences.
+        claims: the paper's sentences, and those of our own.
         measure: (model, task, key) -> {name: array} of one model, computed for all.
         dims: the dimensions of each array of `measure`.
         version: raise it when `measure` changes.
@@ -102,6 +111,11 @@ class Experiment:
         unknown = sorted(set(self.attributes) - set(self.dims))
         if unknown:
             raise ValueError(f"`attributes` are of arrays that `dims` names, got {', '.join(unknown)}.")
+
+    def judged(self, tree: xr.DataTree) -> list[tuple[Claim, Verdict]]:
+        """The claims that are about these models, each with its verdict."""
+        verdicts = [(claim, claim.check(tree)) for claim in self.claims]
+        return [(claim, verdict) for claim, verdict in verdicts if verdict is not None]
 
     def measures(self) -> tuple[Measure, ...]:
         """The geometry of W, and the experiment's own measure where it has one."""

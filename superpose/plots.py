@@ -24,12 +24,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 INK = "#222222"
 FAINT = "#b0b0b0"
 MISSING = "#d9d9d9"
 """Where a number is not finite: a model that diverged or was not trained."""
+BLUE, ORANGE, GREEN, PINK, YELLOW, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
+"""Colours of kinds, which colour-blind readers can tell apart (Okabe and Ito, 2008)."""
 
 _STOPS = ["#1b569c", "#7fb2d8", "#ffffff", "#f29a82", "#bd1e2d"]
 RED_WHITE_BLUE = LinearSegmentedColormap.from_list("red_white_blue", _STOPS, N=257).with_extremes(bad=MISSING)
@@ -42,7 +44,7 @@ class Scale(NamedTuple):
     map: Colormap
     low: float
     high: float
-    extend: Literal["neither", "max"] = "neither"
+    extend: Literal["neither", "min", "max", "both"] = "neither"
 
     def mappable(self) -> ScalarMappable:
         """The scale as matplotlib takes it."""
@@ -74,6 +76,8 @@ def style() -> AbstractContextManager[None]:
             "legend.fontsize": 7,
             "axes.linewidth": 0.6,
             "axes.edgecolor": INK,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
             "text.color": INK,
             "axes.labelcolor": INK,
             "xtick.color": INK,
@@ -95,7 +99,7 @@ def _heatmap(ax: Axes, values: Num[np.ndarray, "rows columns"]) -> None:
     image = ax.imshow(np.ma.masked_invalid(values), cmap=WEIGHTS.map, interpolation="nearest")
     image.set_clim(WEIGHTS.low, WEIGHTS.high)
     ax.set(xticks=[], yticks=[])
-    ax.spines[:].set(color=FAINT, linewidth=0.5)
+    ax.spines[:].set(visible=True, color=FAINT, linewidth=0.5)
 
 
 def gram(ax: Axes, gram: Num[np.ndarray, "n n"]) -> None:
@@ -127,7 +131,6 @@ def norm_bars(ax: Axes, norm: Num[np.ndarray, " n"], superposition: Num[np.ndarr
     lengths = np.where(np.isfinite(norm), norm, 0)
     ax.barh(np.arange(len(norm)), lengths, height=0.85, color=SUPERPOSITION.colours(superposition), snap=False)
     ax.set(xlim=(0, max(1.0, float(np.max(lengths))) * 1.05), ylim=(len(norm) - 0.5, -0.5), yticks=[])
-    ax.spines[["top", "right"]].set_visible(False)
 
 
 def align(axes: Sequence[Axes], widths: Sequence[float]) -> None:
@@ -179,6 +182,15 @@ def band(ax: Axes, x: Num[np.ndarray, " k"], over_seeds: Num[np.ndarray, "k seed
     low, middle, high = np.nanquantile(over_seeds[there], [0.25, 0.5, 0.75], axis=1)
     ax.fill_between(x[there], low, high, color=colour, alpha=0.2, linewidth=0)
     ax.plot(x[there], middle, color=colour, marker="o", markersize=2.5, **line)
+
+
+def logarithmic(ax: Axes, which: Literal["x", "y"] = "x", subs: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
+    """A logarithmic axis whose ticks, at these multiples of powers of ten, are written out: 0.05, not 5 x 10^-2."""
+    ax.set(**{f"{which}scale": "log"})
+    axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_major_locator(LogLocator(subs=subs, numticks=12))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
 
 
 def colorbar(axes: Axes | list[Axes], scale: Scale, label: str) -> Colorbar:

@@ -73,7 +73,7 @@ def run(found: Found, more: Sequence[str], console: Console) -> Card:
         folder = asked.folder
         app.execute(asked, console)
         tree = store.load(folder)
-        judged = app.judge(asked, tree)
+        judged = asked.experiment.judged(tree)
         told = {label: properties(node.to_dataset()) for label, node in tree.children.items()}
     except Exception as error:
         return Card(found, command, folder, seconds(folder), error=f"{type(error).__name__}: {error}".splitlines()[0])

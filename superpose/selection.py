@@ -18,15 +18,16 @@ def one_point(ds: xr.Dataset, shown: Sequence[str] = ("sparsity",)) -> tuple[xr.
         shown: the axes that keep their values.
 
     Returns:
-        The arrays there, and the choice in words: "importance 0.7 (one of 6)", empty where there was none to make.
+        The arrays there, and the choice in words: "importance 0.7 (one of 6)", empty where there was none to make; of
+        an axis of one value, "importance 0.7".
     """
     words = []
     for axis in [str(dim) for dim in ds["loss"].dims if dim not in (*shown, "seed")]:
         trained = ds["loss"].notnull().sum([dim for dim in ds["loss"].dims if dim != axis]).values
         most = np.flatnonzero(trained == trained.max())
-        of_how_many = ds.sizes[axis]
+        of_how_many = f" (one of {ds.sizes[axis]})" if ds.sizes[axis] > 1 else ""
         ds = ds.isel({axis: most[len(most) // 2]})
-        words.append(f"{axis.replace('_', ' ')} {ds[axis].item():g} (one of {of_how_many})")
+        words.append(f"{axis.replace('_', ' ')} {ds[axis].item():g}{of_how_many}")
     return ds, ", ".join(words)
 
 
@@ -45,15 +46,33 @@ def best_of(ds: xr.Dataset) -> str:
     return f"the best of {seeds} seeds (lowest loss)" if high > 1 else "the only seed"
 
 
-def ranked(models: xr.Dataset) -> list[xr.Dataset]:
-    """The usable models along `seed`, one by one, the one of the lowest loss first; those that diverged are left out.
+def sorted_by_loss(models: xr.Dataset) -> xr.Dataset:
+    """The usable models along `seed`, the one of the lowest loss first; those that diverged are left out.
 
     Args:
         models: labelled arrays at one point of every axis but `seed`, with `loss` and `finite`.
     """
     usable = np.flatnonzero(models["loss"].notnull() & models["finite"].astype(bool))
-    order = usable[np.argsort(models["loss"].values[usable], kind="stable")]
-    return [models.isel(seed=k) for k in order]
+    return models.isel(seed=usable[np.argsort(models["loss"].values[usable], kind="stable")])
+
+
+def ranked(models: xr.Dataset) -> list[xr.Dataset]:
+    """The models of `sorted_by_loss`, one by one."""
+    models = sorted_by_loss(models)
+    return [models.isel(seed=k) for k in range(models.sizes["seed"])]
+
+
+def at_density(ds: xr.Dataset, density: float, within: float = 1.02) -> xr.Dataset | None:
+    """The arrays at the sparsity whose density is nearest to `density`; None where none is within a factor `within`.
+
+    Args:
+        ds: labelled arrays with the dimension `sparsity` and its coordinate `density`.
+        density: in (0, 1].
+        within: the factor, at least 1.
+    """
+    away = np.abs(np.log(ds["density"].values / density))
+    nearest = int(away.argmin()) if away.size else -1
+    return ds.isel(sparsity=nearest) if nearest >= 0 and away[nearest] <= np.log(within) * (1 + 1e-9) else None
 
 
 def levels(ds: xr.Dataset) -> list[tuple[float, list[xr.Dataset]]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Num
 
 from superpose.labels import fill_value
 
@@ -143,3 +144,14 @@ def bootstrap(
 
     both = _reduce(da, dim, interval, ends)
     return both.isel(quantile=0, drop=True), both.isel(quantile=1, drop=True)
+
+
+def rank_correlation(x: Num[np.ndarray, " k"], y: Num[np.ndarray, " k"]) -> float:
+    """Spearman's rank correlation, in [-1, 1]; equal numbers share the mean of their ranks; NaN where all are equal."""
+
+    def ranks(values: Num[np.ndarray, " k"]) -> Num[np.ndarray, " k"]:
+        ordered = np.sort(values)
+        return np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
+
+    with np.errstate(invalid="ignore"):
+        return float(np.corrcoef(ranks(x), ranks(y))[0, 1])

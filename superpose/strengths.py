@@ -68,9 +68,7 @@ def curves(tree: xr.DataTree, axis: str) -> Curves | None:
         ds["loss"].values,
         kept.values,
         ds["feature_importance"].values[0, 0],
-        ", ".join(
-            filter(None, [f"n = {ds.sizes['feature']}, m = {ds.sizes['hidden']}", note.replace(" (one of 1)", "")])
-        ),
+        ", ".join(filter(None, [f"n = {ds.sizes['feature']}, m = {ds.sizes['hidden']}", note])),
     )
 
 
@@ -131,6 +129,7 @@ def finish(ax: Axes, found: Curves) -> None:
 def survivors(ax: Axes, found: Curves, label: str) -> None:
     """In which share of the seeds each feature is represented, the most important on top."""
     share = found.kept.mean(axis=1).T
+    ax.spines[:].set_visible(True)
     ax.imshow(share, cmap=plots.VIRIDIS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     places = selection.evenly(len(found.strength), 5)
     ax.set_xticks(places, [f"{found.strength[k]:g}" for k in places])

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 import superpose
 from superpose import geometry, plots, theory
-from superpose.experiment import Experiment, Verdict, load_experiment
+from superpose.experiment import Claim, Experiment, Verdict, load_experiment
 
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
@@ -49,12 +49,17 @@ def test_an_experiment_runs_draws_and_is_judged(name, tmp_path):
     assert {"figure.png", "figure.svg", "arrays.zarr", "config.yaml"} <= {path.name for path in folder.iterdir()}
     arrays = xr.open_datatree(folder / "arrays.zarr", engine="zarr", consolidated=False)
     assert set(arrays.children) == set(tree.children)
-    experiment = load(name)
-    assert experiment.claims
-    for claim in experiment.claims:
-        verdict = claim.check(tree)
+    judged = load(name).judged(tree)
+    assert judged
+    for claim, verdict in judged:
         assert isinstance(verdict, Verdict) and verdict.holds in (True, False, None)
         assert claim.text and claim.source and verdict.measured
+
+
+def test_nothing_is_said_of_a_claim_about_other_models():
+    verdict = Verdict(True, "1")
+    here, elsewhere = (Claim(text, "", lambda _, it=it: it) for text, it in (("here", verdict), ("elsewhere", None)))
+    assert Experiment(lambda _: Figure(), (here, elsewhere)).judged(xr.DataTree()) == [(here, verdict)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -111,7 +116,7 @@ def ideal(n: int = 20, m: int = 5, seeds: int = 2) -> xr.DataTree:
 
 
 def verdicts(name: str, tree: xr.DataTree) -> dict[str, bool | None]:
-    return {claim.text: claim.check(tree).holds for claim in load(name).claims}
+    return {claim.text: verdict.holds for claim, verdict in load(name).judged(tree)}
 
 
 def changed(tree: xr.DataTree, label: str, density: float, **values: np.ndarray) -> xr.DataTree:

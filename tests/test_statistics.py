@@ -4,6 +4,7 @@ from math import comb
 
 import numpy as np
 import pytest
+import scipy.stats
 import xarray as xr
 
 from superpose import statistics
@@ -130,3 +131,11 @@ def test_bootstrap_of_the_median_covers_as_often_as_its_order_statistics():
     covered = float(((low <= np.log(2)) & (np.log(2) <= high)).mean())
     assert abs(covered - coverage) < 5 * np.sqrt(coverage * (1 - coverage) / runs)
     assert (low_rank, high_rank) == (3, 9) and abs(coverage - 0.9346) < 1e-4
+
+
+def test_rank_correlation_is_that_of_scipy_with_and_without_ties():
+    x, y = np.random.default_rng(0).normal(size=(2, 50))
+    for a, b in ((x, y), (x.round(), y.round()), (x, x**3)):
+        assert statistics.rank_correlation(a, b) == pytest.approx(scipy.stats.spearmanr(a, b).statistic, abs=1e-12)
+    assert statistics.rank_correlation(x, -x) == pytest.approx(-1)
+    assert np.isnan(statistics.rank_correlation(x, np.ones(50)))
