@@ -142,14 +142,15 @@ def scorecard(arguments: argparse.Namespace, console: Console) -> int:
     from superpose import catalogue, scorecard
 
     found = [catalogue.find(name) for name in arguments.names] or catalogue.experiments()
+    scorecard.check_place(arguments.to, [each.name for each in found], arguments.set)
     cards = []
     for each in found:
         console.rule(each.name)
         cards.append(scorecard.run(each, arguments.set, console))
-        if cards[-1].error:
-            console.print(f"error: {cards[-1].error}", markup=False, highlight=False, soft_wrap=True)
+        if told := scorecard.notice(cards[-1]):
+            console.print(told, markup=False, highlight=False, soft_wrap=True)
     arguments.to.mkdir(parents=True, exist_ok=True)
-    pages = {"scorecard.md": scorecard.claims_page(cards)}
+    pages = {"scorecard.md": scorecard.claims_page(cards, arguments.set)}
     pages["gallery.md"] = scorecard.gallery(cards, arguments.to / "gallery.md")
     for name, text in pages.items():
         (arguments.to / name).write_text(text, encoding="utf-8")

@@ -208,7 +208,7 @@ def show_claims(console: Console, judged: list[tuple[Claim, Verdict]], *, smoke:
         interval = f", interval {verdict.interval[0]:.4g} to {verdict.interval[1]:.4g}" if verdict.interval else ""
         expected = f"; expected {verdict.expected}" if verdict.expected else ""
         seeds = f"; {verdict.seeds} seeds" if verdict.seeds else ""
-        claimed = f"{MARKS[verdict.holds]}: {escape(claim.text)} [dim]({escape(claim.source)})[/]"
+        claimed = f"{MARKS[verdict.holds]}: {escape(claim.text)} [dim]({escape(claim.origin)})[/]"
         console.print(claimed, soft_wrap=True)
         told = f"    measured {verdict.measured}{interval}{expected}{seeds}"
         console.print(told, markup=False, highlight=False, soft_wrap=True)

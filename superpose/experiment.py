@@ -61,6 +61,11 @@ class Claim:
     check: Callable[[xr.DataTree], Verdict | None]
     ours: bool = False
 
+    @property
+    def origin(self) -> str:
+        """Whose sentence it is, and where it stands."""
+        return f"ours, after {self.source}" if self.ours else self.source
+
 
 @dataclasses.dataclass(frozen=True)
 class Measure:

@@ -5,81 +5,125 @@
     superposed       the W_i of the represented features are linearly dependent: more of them than dimensions
     basis aligned    each represented W_i along one hidden unit; asked only of a privileged basis
 
-Every toy model here is decomposable: its h is computed from the features, one by one through W. A ReLU in the hidden
-layer leaves h linear where no neuron has weights of both signs, since features are not negative; with signed features
-it never does. Counted per model; each row of an untied W1 is first divided by its largest weight.
+Every toy model here is decomposable: its h is computed from the features, one by one through W. A privileged basis is
+taken to be that of a ReLU in the hidden layer. It leaves h linear where x has no negative entries and no neuron has
+weights of both signs. The paper has superposition where W^T W is not invertible; with n > m it never is, so that only
+the represented features are asked. Of a W1 whose way out is another matrix this says something for m < n only. There a
+feature may have two neurons, one for either sign, and basis aligned is counted by neurons: those that serve one feature.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Bool, Float, Num
+from jaxtyping import Array, Bool, Float, Int
 
-from superpose import geometry
+from superpose import geometry, neurons
+from superpose.draws import seed_key
+from superpose.features import AbstractFeatures
+from superpose.objective import Exact
+from superpose.program import Program
 
-PRIVILEGED = ("ReLUHidden", "UntiedReLUHidden")
-SIGNED = ("UntiedReLUHidden",)
-SIGNIFICANT = 0.2
-"""The share of a neuron's largest weight from which a weight counts."""
-NEEDED = ("represented", "features_independent", "basis_aligned")
+EXAMPLES = 1024
+LEVELS = 3
+Weights = tuple[Float[Array, "m n"], Float[Array, "n m"]]
 
 
 class Properties(NamedTuple):
     """Of the trained models of a variant: how many there are, and how many of them have each property.
 
-    `aligned` counts models none of whose, some of whose and all of whose features lie along a hidden unit; None where
-    the basis is not privileged.
+    `superposed` is None where it cannot be read off the weights. `aligned` counts models none of whose, some of whose
+    and all of whose features lie along a hidden unit (or neurons serve one feature); None where the basis is not
+    privileged.
     """
 
     model: str
     models: int
     linear: int
-    superposed: int
+    superposed: int | None
     aligned: tuple[int, int, int] | None
 
 
-def properties(ds: xr.Dataset) -> Properties | None:
-    """The properties of a variant's models; None where they have neither W nor W1."""
-    name = next((name for name in ("W", "W1") if name in ds), None)
-    if name is None or "finite" not in ds:
+def properties(ds: xr.Dataset, program: Program) -> Properties | None:
+    """The properties of a variant's models; None of models that have neither W nor W1, or that no features trained."""
+    tied = "W" in ds
+    if not (tied or {"W1", "W2"} <= set(ds)) or "finite" not in ds or not sees_features(program):
         return None
-    finite = ds["finite"].values.ravel().astype(bool)
-    shape = (finite.size, ds.sizes["hidden"], ds.sizes["feature"])
-    W = ds[name].transpose(*ds["finite"].dims, "hidden", "feature").values.reshape(shape)[finite]
-    if not len(W):
+    into = stacked(ds, "W" if tied else "W1", ("hidden", "feature"))
+    out = np.swapaxes(into, 1, 2) if tied else stacked(ds, "W2", ("feature", "hidden"))
+    if not len(into):
         return None
-    if name == "W1":  # the scale of an untied neuron means nothing
-        W = W / np.maximum(np.abs(W).max(axis=2, keepdims=True), np.finfo(W.dtype).tiny)
-    kind = str(ds.attrs.get("model", ""))
-    found = measured(W)
-    aligned = tuple(int((found["basis_aligned"] == level).sum()) for level in range(3))
+    found = measured((into, out), tied=tied)
+    privileged, told = program.model.basis_privileged, tied or into.shape[1] < into.shape[2]
+    linear = ~found["mixed"] & (not signed(program.features)) if privileged else np.ones(len(into), bool)
+    none, some, every = np.bincount(found["aligned"], minlength=LEVELS).tolist()
     return Properties(
-        kind,
-        len(W),
-        int(linear(W, kind).sum()),
-        int((~found["features_independent"]).sum()),
-        (aligned[0], aligned[1], aligned[2]) if kind in PRIVILEGED else None,
+        type(program.model).__name__,
+        len(into),
+        int(linear.sum()),
+        int((~found["independent"]).sum()) if told else None,
+        (none, some, every) if privileged else None,
     )
 
 
-def measured(W: Float[np.ndarray, "models m n"]) -> dict[str, Num[np.ndarray, "..."]]:
-    """`geometry.summary` of each model, what is needed of it."""
-
-    def one(W: Float[jax.Array, "m n"]) -> dict[str, jax.Array]:
-        summary = geometry.summary(W)
-        return {name: summary[name] for name in NEEDED}
-
-    return {name: np.asarray(values) for name, values in jax.jit(lambda W: jax.lax.map(one, W))(W).items()}
+def sees_features(program: Program) -> bool:
+    """Whether training saw feature vectors: by the expectation over them, or by draws."""
+    noise = jax.eval_shape(lambda: program.objective.noise(program.task(), key=seed_key(0)))
+    return isinstance(program.objective, Exact) or bool(jax.tree.leaves(noise))
 
 
-def linear(W: Float[np.ndarray, "models m n"], kind: str) -> Bool[np.ndarray, " models"]:
-    """Whether h is a sum over features: always without a ReLU, with one where no neuron has weights of both signs."""
-    if kind not in PRIVILEGED:
-        return np.ones(len(W), bool)
-    if kind in SIGNED:
-        return np.zeros(len(W), bool)
-    counts = np.abs(W) > SIGNIFICANT * np.abs(W).max(axis=2, keepdims=True)
-    both = (counts & (W > 0)).any(axis=2) & (counts & (W < 0)).any(axis=2)
-    return ~both.any(axis=1)
+def signed(features: AbstractFeatures) -> bool:
+    """Whether features may be negative, by a look at a thousand vectors."""
+    return bool(jnp.any(features(features.noise(EXAMPLES, key=seed_key(0))) < 0))
+
+
+def stacked(ds: xr.Dataset, name: str, own: tuple[str, str]) -> Float[np.ndarray, "models i j"]:
+    """The weights of all models that are finite."""
+    finite = ds["finite"].values.ravel().astype(bool)
+    values = ds[name].transpose(*ds["finite"].dims, *own).values
+    return values.reshape(finite.size, *values.shape[-2:])[finite]
+
+
+def measured(weights: Any, *, tied: bool) -> dict[str, np.ndarray]:
+    """`of_tied` or `of_untied` of each model, from its weights into and out of the hidden layer."""
+    one: Callable[[Weights], dict[str, Array]] = of_tied if tied else of_untied
+    return {name: np.asarray(values) for name, values in jax.jit(lambda of: jax.lax.map(one, of))(weights).items()}
+
+
+def of_tied(weights: Weights) -> dict[str, Array]:
+    """Of W: a feature is aligned where it lies along one hidden unit."""
+    W, out = weights
+    summary = geometry.summary(W)
+    return {
+        "mixed": mixed(W, neurons.used(W, out)),
+        "independent": summary["features_independent"],
+        "aligned": summary["basis_aligned"],
+    }
+
+
+def of_untied(weights: Weights) -> dict[str, Array]:
+    """Of W1, with the largest weight of each used neuron at 1 and the others at 0; a neuron is aligned that is mono."""
+    into, out = weights
+    used = neurons.used(into, out)
+    scaled = jnp.where(used[:, None], neurons.rescaled(into, out)[0], 0.0)
+    mono = neurons.kinds(into, out) == neurons.KINDS.index("mono")
+    return {
+        "mixed": mixed(into, used),
+        "independent": geometry.features_independent(scaled),
+        "aligned": level(mono, used),
+    }
+
+
+def level(has: Bool[Array, " k"], counted: Bool[Array, " k"]) -> Int[Array, ""]:
+    """0 where none of those counted has a property, 1 where some do, 2 where all do and there is one."""
+    any_has = jnp.any(has & counted)
+    return any_has.astype(jnp.int8) + (any_has & ~jnp.any(counted & ~has)).astype(jnp.int8)
+
+
+def mixed(W: Float[Array, "m n"], used: Bool[Array, " m"]) -> Bool[Array, ""]:
+    """Whether a used neuron responds to features by weights of both signs."""
+    counts = neurons.responses(W) & used[:, None]
+    return jnp.any(jnp.any(counts & (W > 0), axis=1) & jnp.any(counts & (W < 0), axis=1))

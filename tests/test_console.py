@@ -1,5 +1,6 @@
 """What a run shows: the progress of waves of any length, and claims as they were written."""
 
+import dataclasses
 import io
 from unittest.mock import Mock
 
@@ -78,6 +79,12 @@ def test_claims_are_shown_as_they_were_written(holds):
         f"{mark}: of [a] and [b] the first is larger (section [2])",
         "    measured [nan 0.1] and [a], interval 0.25 to 0.5; expected [0, 1]; 3 seeds",
     ]
+
+
+def test_a_sentence_of_our_own_is_shown_as_one():
+    console, file = screen()
+    show_claims(console, [(dataclasses.replace(CLAIM, ours=True), Verdict(True, "1"))])
+    assert "first is larger (ours, after section [2])" in file.getvalue()
 
 
 def test_a_smoke_run_says_that_its_claims_mean_little():

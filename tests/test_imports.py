@@ -92,7 +92,7 @@ ROOMS = {
     "app": "arguments config console continuing devices experiment forecast interrupt mapping planning plots store"
     " work",
     "command": "app arguments config devices interrupt searching store teaching",
-    "hierarchy": "geometry",
+    "hierarchy": "draws features geometry neurons objective program",
     "scorecard": "app arguments catalogue config devices experiment hierarchy store",
     "cli": "app catalogue command interrupt scorecard store",
     "run": "command interrupt",
