@@ -20,7 +20,7 @@ from superpose.continuing import set_aside
 from superpose.devices import devices_of, start_jax
 from superpose.forecast import probed
 from superpose.interrupt import guarded
-from superpose.planning import Job, open_store, plan, where
+from superpose.planning import Job, open_store, plan, roomy, where
 from superpose.store import Store
 from superpose.work import measure, note, train
 
@@ -58,7 +58,8 @@ def execute(run: Run, console: Console) -> None:
     jobs = plan(run, table, earlier, devices)
     mapping.check_size(jobs, maps)
     jobs = [probed(job, devices) for job in jobs] if run.plan else jobs
-    show_plan(console, run, jobs, devices, [f"{label}: {each.told()}" for label, each in maps.items()])
+    told = [*(f"{label}: {each.told()}" for label, each in maps.items()), *roomy(jobs)]
+    show_plan(console, run, jobs, devices, told)
     warn(table, console, note(devices))
     if run.plan:
         return

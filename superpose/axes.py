@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from superpose import following, geometry, leaves
-from superpose.features import SMALLEST_DENSITY, AbstractIndependentFeatures
 from superpose.following import Path
 from superpose.grid import LARGEST_SEED, Axis, Grid
 from superpose.program import ATTRIBUTES, Program
-from superpose.sets import AbstractSets
 
 COMPONENTS = ("features", "weighting", "model", "target", "penalty", "objective", "optimizer", "path")
 NAMED = ("sparsity", "importance", "learning_rate", "weight_decay")
+LEAST = {"penalty.strength": 0.0, "path.nudge": 0.0}
+"""The least value of a number, wherever it is given: as a setting, on an axis, along a path."""
 MOST_SEEDS = 10_000_000
 TAKEN = (
     "model",
@@ -34,22 +34,25 @@ TAKEN = (
 )
 
 
-def numbers(axis: str, given: Any) -> list[float]:
+def numbers(axis: str, given: Any, example: str = "[0.1,0.9]") -> list[float]:
     """The numbers of a list, or of {linear: [start, stop, count]} or {log: [start, stop, count]}.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it is none of these; the message has an example.
     """
     try:
         if isinstance(given, Mapping):
             ((spacing, (start, stop, count)),) = given.items()
-            make = {"linear": np.linspace, "log": np.geomspace}[spacing]
-            return [float(f"{number:.12g}") for number in make(float(start), float(stop), operator.index(count))]
+            make, start, stop = {"linear": np.linspace, "log": np.geomspace}[spacing], float(start), float(stop)
+            if spacing == "log" and not start * stop > 0:
+                raise ValueError
+            return [float(f"{number:.12g}") for number in make(start, stop, operator.index(count))]
         return [_number(number) for number in given]
     except (TypeError, ValueError, KeyError):
+        above = " with start and stop above 0" if isinstance(given, Mapping) and "log" in given else ""
         raise ValueError(
-            f"`{axis}` takes a list of numbers, or {{linear: [start, stop, count]}} or {{log: [start, stop, count]}},"
-            f" got {given!r}. Type '{axis}=[0.1,0.9]'."
+            f"`{axis}` takes a list of numbers, or {{linear: [start, stop, count]}} or {{log: [start, stop, count]}}"
+            f"{above}, got {given!r}. Type '{axis}={example}'."
         ) from None
 
 
@@ -229,12 +232,8 @@ def checked(grid: Grid, program: Program) -> Grid:
             )
         for point in axis.points:
             check_level(axis.name, point)
-        if axis.target == "penalty.strength" and min(axis.points) < 0:
-            raise ValueError(
-                f"`{axis.name}` sets penalty.strength, which must be at least 0, got {min(axis.points):g}."
-            )
-    if isinstance(program.features, AbstractIndependentFeatures | AbstractSets):
-        check_densities(grid, program)
+        check_least(f"`{axis.name}`", axis.target, min(axis.points))
+    check_features(grid, program)
     return grid
 
 
@@ -249,8 +248,7 @@ def check_path(path: Path, grid: Grid, program: Program) -> None:
             raise ValueError(
                 f"`{axis.name}` starts a path at its first point, 0, or at its last, 1, got {list(axis.points)}."
             )
-        if axis.target == "path.nudge" and min(axis.points) < 0:
-            raise ValueError(f"`{axis.name}` must be at least 0, got {min(axis.points):g}.")
+    check_least("The path", path.target, min(path.points))
     known = [axis for axis in NAMED if axis != "sparsity" and consumer(axis, program) == path.target]
     for name in known:
         check_level(name, min(path.points))
@@ -267,22 +265,20 @@ def check_level(axis: str, point: float) -> None:
         raise ValueError(f"`{axis}` must be at least 0, got {point:g}.")
 
 
-def check_densities(grid: Grid, program: Program) -> None:
-    """p_i = density * relative_density_i at the corners of the grid and the path, where a product has its extremes."""
-    features, path = program.features, program.path
-    assert isinstance(features, AbstractIndependentFeatures | AbstractSets)
-    ends: dict[str, list[float]] = {} if path is None else {path.target: [min(path.points), max(path.points)]}
+def check_least(who: str, target: str, least: float) -> None:
+    """The least level of an axis or a path, by the number that it sets."""
+    if target in LEAST and least < LEAST[target]:
+        raise ValueError(f"{who} sets {target}, which must be at least {LEAST[target]:g}, got {least:g}.")
+
+
+def check_features(grid: Grid, program: Program) -> None:
+    """The levels of the features' numbers, over all axes and the path."""
+    path = program.path
+    ends = {} if path is None else {path.target: (min(path.points), max(path.points))}
     for axis in grid.axes:
         points = [1.0 - point for point in axis.points] if axis.name == "sparsity" else axis.points
-        ends[axis.target] = [min(points), max(points)]
-    relative = [
-        ends.get(f"features.relative_density.{i}", [own, own])
-        for i, own in enumerate(np.asarray(getattr(features, "relative_density", [1.0]), np.float64).tolist())
-    ]
-    p = np.multiply.outer(ends.get("features.density", [float(features.density)]), relative)
-    if p.min() < SMALLEST_DENSITY * (1 - 1e-6) or p.max() > 1 + 1e-6:
-        raise ValueError(
-            f"Every feature's density, (1 - sparsity) * relative_density, must lie in [{SMALLEST_DENSITY:g}, 1], got"
-            f" {p.min():g} to {p.max():g} over the levels of the axes. A draw has 23 bits: below {SMALLEST_DENSITY:g}"
-            " it can no longer tell how often a feature is active."
-        )
+        ends[axis.target] = (min(points), max(points))
+    own = {path.removeprefix("features."): of for path, of in ends.items() if path.startswith("features.")}
+    told = program.features.refusal(own)
+    if told is not None:
+        raise ValueError(told)

@@ -1,6 +1,7 @@
 """From a group's settings to the module that its `_target_` names, and every check of a setting on the host."""
 
 import inspect
+import math
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import hydra
 from hydra.errors import HydraException
 
+from superpose import axes
 from superpose.arguments import InputError
 from superpose.features import AbstractFeatures
 from superpose.initial import AbstractInit
@@ -41,7 +43,7 @@ SMALLEST = {
 }
 SWITCHES = ("objective.zero_free", "objective.even")
 SEARCH = "search"  # compute.tile: found by measuring
-LEAST = {"init.std": 0, "init.instances": 1, "penalty.strength": 0}
+LEAST = {"init.std": 0, "init.instances": 1, "penalty.strength": axes.LEAST["penalty.strength"]}
 
 
 def check_numbers(settings: Mapping[str, Any]) -> None:
@@ -63,8 +65,8 @@ def check_numbers(settings: Mapping[str, Any]) -> None:
     for path, least in LEAST.items():
         part, key = path.split(".")
         value = settings[part].get(key, least)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
-            raise InputError(f"`{path}` must be a number of at least {least}, got {value!r}.")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
+            raise InputError(f"`{path}` must be a finite number of at least {least:g}, got {value!r}.")
     for path in SWITCHES:
         part, key = path.split(".")
         if not isinstance(settings[part].get(key, False), bool):

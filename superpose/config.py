@@ -141,16 +141,17 @@ def recorded(settings: Mapping[str, Any]) -> Record:
     Without steps, an experiment's preset: settings of another kind, typed, could not replace those of a yaml.
     """
     last = settings["schedule"]["steps"]
-    given = settings["record"]["preset" if settings["record"]["steps"] is None else "steps"]
+    key = "preset" if settings["record"]["steps"] is None else "steps"
+    given = settings["record"][key]
     if isinstance(given, Mapping):
-        given = [round(step) for step in axes.numbers("record.steps", given)]
+        given = [round(step) for step in axes.numbers(f"record.{key}", given, f"[0,{last}]")]
     steps = given if isinstance(given, list) else [] if given is None else [given]
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         every = log_spaced(last, 64)
         steps = sorted({int(every[k * (len(every) - 1) // max(given - 1, 1)]) for k in range(given)})
     for step in steps:
         if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= last:
-            raise InputError(f"`record.steps` are integers from 0 to schedule.steps = {last}, got {step!r}.")
+            raise InputError(f"`record.{key}` are integers from 0 to schedule.steps = {last}, got {step!r}.")
     return Record(tuple(sorted(set(steps))), settings["record"]["state"], settings["record"]["curve"])
 
 

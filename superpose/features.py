@@ -11,12 +11,13 @@ them into vectors that are not zero: where nearly all are zero, only the others 
 """
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from superpose import draws
@@ -43,6 +44,14 @@ class AbstractFeatures(eqx.Module):
     @abc.abstractmethod
     def __call__(self, noise: PyTree[Array]) -> Float[Array, "n batch"]:
         """The feature vectors that these draws stand for, one example a column."""
+
+    def refusal(self, ends: Mapping[str, tuple[float, float]]) -> str | None:
+        """Why a sweep cannot draw these features; None where it can.
+
+        Args:
+            ends: the least and the largest value of each field that it varies: `density`, `relative_density.4`.
+        """
+        return None
 
 
 class AbstractSparseFeatures(AbstractFeatures):
@@ -155,6 +164,13 @@ class AbstractIndependentFeatures(AbstractSparseFeatures):
         """p_i of each feature."""
         return self.density * self.relative_density
 
+    def refusal(self, ends: Mapping[str, tuple[float, float]]) -> str | None:
+        """p_i at the corners of what varies, where a product has its extremes."""
+        own = np.asarray(self.relative_density, np.float64).tolist()
+        relative = [ends.get(f"relative_density.{i}", (factor, factor)) for i, factor in enumerate(own)]
+        p = np.multiply.outer(ends.get("density", (float(self.density),) * 2), relative)
+        return density_refusal("Every feature's density, (1 - sparsity) * relative_density,", p.min(), p.max())
+
     def noise(self, batch: int, *, key: PRNGKeyArray) -> Float[Array, "n batch"]:
         return draws.uniform(key, (self.n, batch))
 
@@ -236,6 +252,16 @@ class SignedFeatures(AbstractIndependentFeatures):
 
     def value(self, uniform: Float[Array, "n batch"]) -> Float[Array, "n batch"]:
         return 2 * uniform - 1
+
+
+def density_refusal(what: str, least: float, largest: float) -> str | None:
+    """Why densities between these cannot be drawn; None where they can."""
+    if least >= SMALLEST_DENSITY * (1 - 1e-6) and largest <= 1 + 1e-6:
+        return None
+    return (
+        f"{what} must lie in [{SMALLEST_DENSITY:g}, 1], got {least:g} to {largest:g} over the levels of the axes."
+        f" A draw has 23 bits: below {SMALLEST_DENSITY:g} it can no longer tell how often a feature is active."
+    )
 
 
 def check_one_each(features: AbstractIndependentFeatures) -> None:

@@ -9,7 +9,7 @@ Every toy model here is decomposable: its h is computed from the features, one b
 taken to be that of a ReLU in the hidden layer. It leaves h linear where x has no negative entries and no neuron has
 weights of both signs. The paper has superposition where W^T W is not invertible; with n > m it never is, so that only
 the represented features are asked. Of a W1 whose way out is another matrix this says something for m < n only. There a
-feature may have two neurons, one for either sign, and basis aligned is counted by neurons: those that serve one feature.
+feature may have a neuron for either sign, and basis aligned is counted by neurons: those that serve one feature.
 """
 
 from collections.abc import Callable

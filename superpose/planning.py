@@ -19,6 +19,7 @@ from superpose.continuing import Earlier, earlier
 from superpose.experiment import Measure, measured
 from superpose.grid import Grid, Rows, Tile, fit_tile, of_shard, pack, tiles
 from superpose.measuring import Measurer, measurer
+from superpose.models import AbstractTiedModel, ReLUHidden
 from superpose.program import Program
 from superpose.reading import description
 from superpose.store import MODELS, Schema, Store, match
@@ -225,6 +226,20 @@ def block_rows(run: Run, program: Program, tile: Tile, row_bytes: int, rows: int
     if run.compute.block:
         return tile.models * max(1, run.compute.block // tile.models)
     return estimate.block_rows(program, tile.models, row_bytes, -(-rows // run.compute.shards))
+
+
+def roomy(jobs: list[Job]) -> list[str]:
+    """A line for each variant that has a hidden dimension for every feature: it needs no superposition."""
+    models = {job.label: job.variant.program.model for job in jobs}
+    tied = {
+        label: model.W.shape for label, model in models.items() if isinstance(model, AbstractTiedModel | ReLUHidden)
+    }
+    return [
+        f"{label}: {m} hidden dimensions give each of {n} features one of its own, so that nothing calls for"
+        f" superposition. For it, type model.m=K with K below {n}."
+        for label, (m, n) in tied.items()
+        if m >= n
+    ]
 
 
 def working_bytes(jobs: list[Job]) -> float:

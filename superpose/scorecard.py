@@ -194,10 +194,10 @@ INTRODUCTION = (
 HIERARCHY = (
     "All of these models are decomposable: h is computed from the features. It is linear where h = sum_i x_i W_i; in",
     "superposition where the directions of the represented features (norm above 0.5) are linearly dependent; basis",
-    "aligned where each represented feature lies along one hidden unit, or, of models with a W2 of their own, each used",
-    "neuron serves one feature. A dash: the question means nothing there, as that of a basis without a hidden ReLU, or",
-    "of superposition with a W2 and no fewer neurons than features. Shares are of all trained models of an experiment,",
-    "at every level and seed: they describe its grid.",
+    "aligned where each represented feature lies along one hidden unit, or, in models with a W2, each used neuron",
+    "serves one feature. A dash: the question means nothing there, as that of a basis without a hidden ReLU, or of",
+    "superposition with a W2 and no fewer neurons than features. Shares are of all trained models of an experiment, at",
+    "every level and seed: they describe its grid, and are no sample.",
 )
 
 
@@ -207,10 +207,7 @@ def section(card: Card) -> list[str]:
     if card.error:
         return [*lines, "It did not run:", "", *(f"    {line}" for line in card.error.splitlines())]
     if card.others:
-        lines += [
-            f"**{card.others:,} models in its folder are not of this command**; they are judged and drawn, too.",
-            "",
-        ]
+        lines += [f"**{card.others:,} models in its folder are not of this command**; they are judged, too.", ""]
     rows = [HEAD, ["---"] * len(HEAD), *(row(claim, verdict) for claim, verdict in card.judged)]
     return [*lines, *(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in rows)]
 

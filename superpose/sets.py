@@ -8,6 +8,7 @@ probability p / k. Sets are independent of each other. Features 0 ... k - 1 are 
 """
 
 import abc
+from collections.abc import Mapping
 from typing import Any
 
 import equinox as eqx
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from superpose import draws
-from superpose.features import AbstractSparseFeatures, first_active
+from superpose.features import AbstractSparseFeatures, density_refusal, first_active
 from superpose.leaves import Scalar, scalar
 
 Sets = Float[Array, "sets batch"]
@@ -46,6 +47,9 @@ class AbstractSets(AbstractSparseFeatures):
     def size(self) -> int:
         """k, the features of a set."""
         return self.n // self.sets
+
+    def refusal(self, ends: Mapping[str, tuple[float, float]]) -> str | None:
+        return density_refusal("A set's density, 1 - sparsity,", *ends.get("density", (float(self.density),) * 2))
 
     def noise(self, batch: int, *, key: PRNGKeyArray) -> Noise:
         set_key, value_key = jax.random.split(key)

@@ -21,7 +21,7 @@ def teach(error: Exception) -> str:
         return f"`{option[1]}` has no option {option[2]!r}. {_near(near, known)}"
     if missing and (missing[1] or missing[2]):
         key = missing[1] or missing[2]
-        near = difflib.get_close_matches(key, known_keys(), 3)
+        near = difflib.get_close_matches(key, [known for known in known_keys() if known != key], 3)
         return f"There is no key or group `{key}`. {_near(near, [])}"
     if told.startswith("Config group override must be"):
         return (

@@ -44,7 +44,11 @@ def test_a_paths_numbers_may_be_axes():
         (Path("features.relative_density.1", (0.5, 2)), {"sparsity": [0.1]}, "got 0.45 to 1.8"),
         (Path("weighting.relative", (-0.5, 2)), {}, "`importance` must be at least 0, got -0.5"),
         (Path("features.density", (0.1, 0.2)), {"start": [0, 0.5]}, "`start` starts a path at its first point, 0, or"),
-        (Path("features.density", (0.1, 0.2)), {"nudge": [-1]}, "`nudge` must be at least 0, got -1"),
+        (
+            Path("features.density", (0.1, 0.2)),
+            {"nudge": [-1]},
+            "`nudge` sets path.nudge, which must be at least 0, got -1",
+        ),
         (Path("features.density", (0.1, 0.2)), {"path": {"target": "path.nudge", "points": [0]}}, "a name of its own"),
     ],
 )

@@ -36,8 +36,8 @@ CASES = [
     ("target._target_=superpose.models.Nope", "`target._target_` must name a class"),
     ("record.steps=-1", "integers from 0 to schedule.steps = 40, got -1"),
     ("schedule.warmup=41", "`schedule.warmup` is at most schedule.steps = 40, got 41"),
-    ("init=normal init.std=-1", "`init.std` must be a number of at least 0, got -1"),
-    ("init=notebook init.instances=0", "`init.instances` must be a number of at least 1, got 0"),
+    ("init=normal init.std=-1", "`init.std` must be a finite number of at least 0, got -1"),
+    ("init=notebook init.instances=0", "`init.instances` must be a finite number of at least 1, got 0"),
     ("+axes.bump={target:features.relative_density.1,points:[0.5,20]}", "must lie in [1e-05, 1], got 0.05 to 2 over"),
     ("+axes.W={target:features.relative_density.1,points:[0.5]}", "`W` needs a name of its own"),
     ("sparsity=swep", "Did you mean sweep"),
@@ -78,6 +78,22 @@ CASES = [
     ("+axes.p={target:features.density,points:[0.5]}", "both set features.density"),
     ("features.relative_density=[1,1]", "one factor per feature, n = 4, got 2"),
     ("features.relative_density=[1,1,1,20]", "must lie in [1e-05, 1]"),
+    (
+        "features=correlated features.sets=2 sparsity.density=[1e-6]",
+        "A set's density, 1 - sparsity, must lie in [1e-05",
+    ),
+    ("features=anticorrelated features.sets=2 path={target:features.density,points:[0.1,2]}", "got 0.1 to 2 over"),
+    ("features=correlated features.sets=3", "`features.sets` must divide the number of features, n = 4, got 3"),
+    ("features=anticorrelated features.sets=0", "`features.sets` must divide the number of features, n = 4, got 0"),
+    ("penalty=hidden_l1 penalty.strength=-0.1", "`penalty.strength` must be a finite number of at least 0, got -0.1"),
+    ("penalty=adversarial penalty.strength=inf", "`penalty.strength` must be a finite number of at least 0, got inf"),
+    ("penalty=hidden_l1 +axes.s={target:penalty.strength,points:[-0.1]}", "sets penalty.strength, which must be at"),
+    ("penalty=hidden_l1 path={target:penalty.strength,points:[-1,1]}", "The path sets penalty.strength, which must be"),
+    ("record.steps={log:[0,40,5]}", "with start and stop above 0, got {'log': [0, 40, 5]}. Type 'record.steps=[0,40]'"),
+    ("record.steps={log:[-1,40,5]}", "with start and stop above 0"),
+    ("record.preset=abc", "`record.preset` are integers from 0 to schedule.steps = 40, got 'abc'"),
+    ("record.steps=[0,41]", "integers from 0 to schedule.steps = 40, got 41"),
+    ("schedule.steps=30 record.steps={linear:[0,40,5]}", "integers from 0 to schedule.steps = 30, got 40"),
 ]
 
 
@@ -112,6 +128,24 @@ def test_bad_input_is_told_in_a_few_lines_before_anything_is_made(typed, told, c
     error = capsys.readouterr().err
     assert told in error and "Traceback" not in error
     assert not (tmp_path / "outputs").exists()
+
+
+def test_a_key_is_not_suggested_in_its_own_place(capsys):
+    assert command.main(["experiment=tiny", "features=correlated", "features.relative_density=[1,1]"]) == 2
+    error = capsys.readouterr().err
+    assert "no key or group `features.relative_density`" in error and error.count("relative_density") == 1
+
+
+def test_a_model_with_room_for_every_feature_is_told_of(capsys):
+    words = ["experiment=tiny", "model._target_=superpose.models.ReLUOutput", "plan=true"]
+    assert command.main(words) == 0
+    assert "nothing calls for superposition" not in capsys.readouterr().out
+    for model in ("model.m=4", "model.m=5"):
+        assert command.main([*words, model]) == 0
+        told = capsys.readouterr().out
+        assert "each of 4 features one of its own" in told and "model.m=K with K below 4" in told
+    assert command.main([*words[:1], "model=absolute_value", "features=signed", "model.m=6", "plan=true"]) == 0
+    assert "nothing calls for superposition" not in capsys.readouterr().out
 
 
 def test_an_output_that_is_a_file_is_told(tmp_path, capsys):

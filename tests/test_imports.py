@@ -71,7 +71,7 @@ ROOMS = {
     "store": "grid labels",
     "measuring": "draws experiment grid program",
     "reading": "leaves models program",
-    "axes": "features following geometry grid leaves program sets",
+    "axes": "following geometry grid leaves program",
     "estimate": "arguments evaluation exact objective program",
     "probing": "estimate evaluation grid models program record sweep training",
     "folders": "",
@@ -79,11 +79,11 @@ ROOMS = {
     "memory": "axes estimate experiment grid labels leaves measuring program reading sweep",
     # what a user typed, and the run
     "searching": "arguments catalogue",
-    "components": "arguments features initial models objective optimizers penalties polishing weighting",
+    "components": "arguments axes features initial models objective optimizers penalties polishing weighting",
     "config": "arguments axes catalogue components experiment grid program record searching sweep teaching",
     "continuing": "config grid optimizers store",
-    "planning": "arguments components config continuing estimate experiment grid measuring program reading store"
-    " tuning",
+    "planning": "arguments components config continuing estimate experiment grid measuring models program reading"
+    " store tuning",
     "forecast": "estimate measuring planning probing",
     "console": "config experiment planning statistics",
     "devices": "arguments config console folders",
