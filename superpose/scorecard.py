@@ -79,6 +79,11 @@ def command_of(found: Found) -> str:
     return line[1].strip()
 
 
+def overrides_of(found: Found) -> list[str]:
+    """The overrides of that command."""
+    return shlex.split(command_of(found))[3:]
+
+
 def check_place(to: Path, names: Sequence[str], more: Sequence[str]) -> None:
     """Raise InputError if the page in a folder has other overrides, or experiments that these names leave out.
 
@@ -108,7 +113,7 @@ def run(found: Found, more: Sequence[str], console: Console) -> Card:
     """Run an experiment by its own command, with further overrides. What goes wrong is told on its card."""
     command, folder = command_of(found), None
     try:
-        overrides = [*shlex.split(command)[3:], *more]
+        overrides = [*overrides_of(found), *more]
         with config.session(overrides):
             asked = config.build(overrides, start=start_jax)
         folder = asked.folder
