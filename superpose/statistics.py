@@ -146,6 +146,17 @@ def bootstrap(
     return both.isel(quantile=0, drop=True), both.isel(quantile=1, drop=True)
 
 
+def interval(sample: xr.DataArray, statistic: Callable[..., np.ndarray] = np.median) -> tuple[float, float]:
+    """The 95% bootstrap interval of one sample's statistic, as a verdict takes it.
+
+    Args:
+        sample: values along `seed`, and along nothing else.
+        statistic: as of `bootstrap`.
+    """
+    low, high = bootstrap(sample, statistic)
+    return float(low), float(high)
+
+
 def rank_correlation(x: Num[np.ndarray, " k"], y: Num[np.ndarray, " k"]) -> float:
     """Spearman's rank correlation, in [-1, 1]; equal numbers share the mean of their ranks; NaN where all are equal."""
 

@@ -112,6 +112,12 @@ def test_bootstrap_of_one_seed_is_that_seed():
     assert low.values.tolist() == high.values.tolist() == [1.5, 2.5]
 
 
+def test_the_interval_of_a_sample_is_its_bootstrap(ds):
+    for statistic in (np.median, np.mean):
+        ends = statistics.bootstrap(ds["loss"], statistic)
+        assert statistics.interval(ds["loss"][0], statistic) == tuple(float(end[0]) for end in ends)
+
+
 def test_bootstrap_of_the_median_covers_as_often_as_its_order_statistics():
     """The resampled median of k = 11 is at most the j-th value if 6 of 11 draws are: P(Bin(11, j / 11) >= 6).
 
