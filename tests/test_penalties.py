@@ -12,6 +12,7 @@ import superpose
 from superpose import evaluation
 from superpose.arguments import InputError
 from superpose.features import IndependentFeatures
+from superpose.following import Path
 from superpose.memory import sweep_grid
 from superpose.models import ReLUHidden, ReLUOutput, UntiedReLUHidden
 from superpose.objective import Exact, Sampled, check_fits
@@ -113,7 +114,7 @@ SETS = {"features": CorrelatedSets(6, 3, 0.1)}
     ],
 )
 def test_what_is_reported_has_no_penalty(penalty, other, monkeypatch):
-    """At the same weights the loss and its gradient, exact or sampled, are L's: a rate of 0 leaves the first weights."""
+    """At equal weights the loss and its gradient, exact or sampled, are L's: a rate of 0 leaves the first weights."""
     monkeypatch.setattr(evaluation, "VECTORS", 2**12)
     monkeypatch.setattr(evaluation, "GRADIENT_VECTORS", 2**12)
     still = {"optimizer": Adam(0.0), "schedule": Constant(1)}
@@ -136,6 +137,31 @@ def test_what_does_not_go_together():
     with pytest.raises(ValueError, match=r"no exact expectation.*objective=sampled, or penalty=none"):
         check_fits(Exact(), *given, HiddenL1(0.1))
     check_fits(Sampled(8, zero_free=True), *given, HiddenL1(0.1))
+
+
+class PerExample(AbstractPenalty):
+    """What each example adds, not its mean."""
+
+    def __call__(self, model, x, losses):
+        return losses(x)
+
+
+def test_a_penalty_is_one_number():
+    with pytest.raises(ValueError, match=r"PerExample gives an array of shape \(1,\).*Take jnp\.mean"):
+        program(PerExample())
+
+
+@pytest.mark.parametrize("kind", [HiddenL1, Adversarial])
+@pytest.mark.parametrize("strength", [-0.5, np.nan, np.inf])
+def test_a_strength_is_a_number_of_at_least_0(kind, strength):
+    with pytest.raises(ValueError, match=r"`penalty\.strength` must be a number of at least 0, got (-0\.5|nan|inf)"):
+        kind(strength)
+    jax.eval_shape(kind, jnp.zeros(()))  # a traced one has no value to check
+
+
+def test_a_path_of_strengths_below_zero_is_refused():
+    with pytest.raises(ValueError, match=r"path of penalty\.strength must be at least 0, got -1"):
+        Path("penalty.strength", (0.0, -1.0))
 
 
 @pytest.mark.parametrize(
