@@ -152,6 +152,19 @@ class Chart:
         return self.ds[list(COLOURS)].map(lambda a: statistics.mean_without_worst(a, self.ds["loss"]))
 
 
+def smoothest(W: Float[np.ndarray, "rows columns 2"], start: tuple[int, ...]) -> Float[np.ndarray, "rows columns"]:
+    """The largest change of W between neighbouring cells on the way from `start`, on the way where that is smallest."""
+    down, right = (np.nan_to_num(np.linalg.norm(np.diff(W, axis=k), axis=-1), nan=np.inf) for k in (0, 1))
+    reached, before = np.full(W.shape[:2], np.inf), np.zeros(0)
+    reached[start] = 0
+    while not np.array_equal(before, reached):
+        before = reached.copy()
+        for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])):
+            reached[here] = np.minimum(reached[here], np.maximum(before[there], down))
+            reached[:, here] = np.minimum(reached[:, here], np.maximum(before[:, there], right))
+    return reached
+
+
 def on_axis(points: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:
     """Where points lie on the axis of a map: by their logarithm, where they have one."""
     return np.log(points) if (points > 0).all() else points

@@ -38,5 +38,4 @@ def test_the_claims_that_hold(experiment):
     levels = ["sparsity=sweep"] if experiment == "basic_results" else []
     tree = superpose.run_sweep([f"experiment={experiment}", "name=paper", *levels])
     found = load_experiment(catalogue.find(experiment).module)
-    verdicts = {claim.text: claim.check(tree) for claim in found.claims}
-    assert {text for text, verdict in verdicts.items() if not verdict.holds} == FAIL[experiment]
+    assert {claim.text for claim, verdict in found.judged(tree) if not verdict.holds} == FAIL[experiment]
