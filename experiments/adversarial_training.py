@@ -43,9 +43,18 @@ def reduced(found: Curves) -> Verdict | None:
     return Verdict(bool(middle[k] < middle[0] / 2), words, expected, seeds=found.loss.shape[1])
 
 
+def mean_norm(n: int, density: float) -> float:
+    """E||x||_2 of n features, by 2^14 vectors."""
+    drawn = np.random.default_rng(0).uniform(size=(2, 2**14, n))
+    return float(np.linalg.norm(np.where(drawn[0] < density, drawn[1], 0), axis=1).mean())
+
+
 def needs_the_norm(found: Curves) -> Verdict:
     k = found.removed
-    words = f"at {found.strength.max():g} still there" if k is None else f"at {found.strength[k]:.3g}: {told(found, k)}"
+    words = f"at {found.strength.max():g} still there"
+    if k is not None:
+        length = found.strength[k] * mean_norm(found.kept.shape[-1], found.density)
+        words = f"at {found.strength[k]:.3g}, a length of {length:.2f}: {told(found, k)}"
     at = np.flatnonzero(np.isclose(found.strength, PAPER))
     words += "".join(f"; at {PAPER:g}: {told(found, int(place))}" for place in at)
     back = [] if k is None else np.flatnonzero((found.without.mean(axis=1) <= strengths.MOST)[k:]) + k

@@ -50,9 +50,9 @@ def threshold(found: Curves) -> Verdict | None:
     if np.ptp(found.importance) == 0:
         return None
     order = np.argsort(-found.importance, kind="stable")
-    first = (np.diff(found.kept[..., order].astype(int), axis=-1) <= 0).all(axis=-1)
+    first = np.all(np.diff(found.kept[..., order].astype(int), axis=-1) <= 0, axis=-1)
     counts = np.median(found.represented, axis=1)
-    some = (counts < counts[0]) & (found.represented > 0).all(axis=1)
+    some = (counts < counts[0]) & np.all(found.represented > 0, axis=1)
     words = f"their median number falls from {counts[0]:g} to {counts[-1]:g}"
     if some.any():
         share = first[some].mean(axis=1)

@@ -142,8 +142,10 @@ def most_of_all_near_one(shown: Chart) -> Verdict | None:
         return None
     k = int(np.argmax(ratio))
     words = f"{ratio[k]:.2f} times that density at r = {r[k]:.3g}; {ratio[0]:.2f} and {ratio[-1]:.2f} at the ends"
-    holds = bool(ratio[k] > 1 and abs(np.log(r[k])) <= np.log(NEAR_ONE))
-    return Verdict(holds, words, f"above 1, and greatest within a factor of {NEAR_ONE:g} of r = 1")
+    step = float(np.nanmax(shown.endings[2]))
+    holds = bool(ratio[k] > step and abs(np.log(r[k])) <= np.log(NEAR_ONE))
+    expected = f"above 1 by more than half a step of the grid, and greatest within a factor of {NEAR_ONE:g} of r = 1"
+    return Verdict(holds, words, expected)
 
 
 def shorter(shown: Chart) -> Verdict | None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from superpose.leaves import Scalar, scalar
@@ -127,7 +128,7 @@ def check_strength(strength: Scalar) -> None:
     Raises:
         ValueError: it is negative or not finite.
     """
-    if not isinstance(strength, jax.core.Tracer) and not (jnp.isfinite(strength) and strength >= 0):
+    if not isinstance(strength, Tracer) and not (jnp.isfinite(strength) and strength >= 0):
         raise ValueError(f"`penalty.strength` must be a number of at least 0, got {float(strength):g}.")
 
 

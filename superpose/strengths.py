@@ -25,7 +25,7 @@ WIDE = 5.0
 
 class Curves(NamedTuple):
     """Models (k, seed) over k strengths, from the weakest up: mean superposition of represented features, how many are
-    represented and superposed, 1/D*, the clean loss; which features (k, seed, n) are represented."""
+    represented and superposed, 1/D*, the clean loss; which features (k, seed, n) are represented. At one density."""
 
     strength: np.ndarray
     superposition: np.ndarray
@@ -35,6 +35,7 @@ class Curves(NamedTuple):
     loss: np.ndarray
     kept: np.ndarray
     importance: np.ndarray
+    density: float
     note: str
 
     @property
@@ -60,7 +61,8 @@ def curves(tree: xr.DataTree, axis: str) -> Curves | None:
     if not ds.sizes["seed"] or ds.sizes[axis] < 2:
         return None
     kept = ds["represented"].astype(bool)
-    sizes = f"$n = {ds.sizes['feature']}$, $m = {ds.sizes['hidden']}$, $1-S = {float(ds['density']):.3g}$"
+    density = float(ds["density"])
+    sizes = f"$n = {ds.sizes['feature']}$, $m = {ds.sizes['hidden']}$, $1-S = {density:.3g}$"
     others = [word for word in note.split(", ") if word and not word.startswith("sparsity")]
     return Curves(
         ds[axis].values,
@@ -71,6 +73,7 @@ def curves(tree: xr.DataTree, axis: str) -> Curves | None:
         ds["loss"].values,
         kept.values,
         ds["feature_importance"].values[0, 0],
+        density,
         ", ".join([sizes, *others]),
     )
 
