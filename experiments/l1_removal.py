@@ -1,6 +1,7 @@
 """An L1 penalty on hidden activations: how far it removes superposition, which features it kills, and what that costs.
 
-Paper: "Strategic Picture", Approach 1. Training minimises L + l1 * E ||h||_1; the loss shown is L.
+Paper: "Strategic Picture", Approach 1. Training minimises L + lambda E ||h||_1, lambda being the
+axis `l1`; the loss shown is L.
 
     python -m superpose.run experiment=l1_removal
 
@@ -24,7 +25,7 @@ FREE, MARGIN = 0.01, 0.05
 
 def figure(tree: xr.DataTree) -> Figure:
     """Models over the strength of the penalty."""
-    return strengths.figure(tree, AXIS, "strength of the penalty")
+    return strengths.figure(tree, AXIS, r"strength of the penalty, $\lambda$", "loss / that without penalty")
 
 
 def gone(found: Curves) -> Verdict:
@@ -45,17 +46,22 @@ def costs(found: Curves) -> Verdict | None:
 
 
 def threshold(found: Curves) -> Verdict | None:
-    """Are the represented features the most important ones, fewer and fewer of them?"""
+    """Are the features left the most important ones, at each strength at which some are killed and some are left?"""
     if np.ptp(found.importance) == 0:
         return None
     order = np.argsort(-found.importance, kind="stable")
-    first = (np.diff(found.kept[..., order].astype(int), axis=-1) <= 0).all(axis=-1)
+    first = np.all(np.diff(found.kept[..., order].astype(int), axis=-1) <= 0, axis=-1)
     counts = np.median(found.represented, axis=1)
-    rise = float(np.max(np.diff(counts), initial=0))
-    words = f"in {first.mean():.1%} of models; their median number falls from {counts[0]:g} to {counts[-1]:g}"
-    words += f", never up by more than {rise:g}"
-    expected = "the most important ones in 90% of models, their number never up by more than 1"
-    return Verdict(bool(first.mean() >= 0.9 and rise <= 1), words, expected, seeds=found.loss.shape[1])
+    some = (counts < counts[0]) & np.all(found.represented > 0, axis=1)
+    words = f"their median number falls from {counts[0]:g} to {counts[-1]:g}"
+    if some.any():
+        share = first[some].mean(axis=1)
+        k = int(np.argmin(share))
+        words = f"in {share.mean():.1%} of the models at {some.sum()} such strengths, at least {share[k]:.0%} of the"
+        words += f" seeds (at {found.strength[some][k]:g})"
+    holds = bool(some.any() and (first[some].mean(axis=1) > strengths.MOST).all())
+    expected = "where fewer are left than without, but some, the most important ones, in most seeds at every strength"
+    return Verdict(holds, words, expected, seeds=found.loss.shape[1])
 
 
 def margin(found: Curves) -> Verdict:

@@ -21,11 +21,13 @@ from jaxtyping import Float, Int8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from superpose import plots, selection, statistics, theory
+from superpose import charts, diagrams, plots, selection, statistics, theory
 from superpose.experiment import Claim, Experiment, Verdict
 
 SOURCE = "McGrath's comment"
 CASES = {"a": (0.1, 0.1), "b": (0.9, 0.8), "c": (0.1, 0.8)}  # (S, I_2)
+PLACES = CASES | {"d": (0.9, 0.1)}
+"""The corners of a rectangle: the cases and a fourth one."""
 PHASES = ("ignored", "dedicated", "antipodal", "confused")
 REACH, CLOSE, STEP, JUMP = 0.03, 0.05, 0.05, 0.3
 """How far a cell may lie from its case, in S and in I_2; and weights from where they are said to be near. A change of W
@@ -139,19 +141,6 @@ def cell(ds: xr.Dataset, case: str) -> xr.Dataset:
     return xr.Dataset() if far or not models.sizes["seed"] else models
 
 
-def smoothest(W: Float[np.ndarray, "rows columns 2"], start: tuple[int, ...]) -> Float[np.ndarray, "rows columns"]:
-    """The largest change of W between neighbouring cells on the way from `start`, on the way where that is smallest."""
-    down, right = (np.nan_to_num(np.linalg.norm(np.diff(W, axis=k), axis=-1), nan=np.inf) for k in (0, 1))
-    reached, before = np.full(W.shape[:2], np.inf), np.zeros(0)
-    reached[start] = 0
-    while not np.array_equal(before, reached):
-        before = reached.copy()
-        for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])):
-            reached[here] = np.minimum(reached[here], np.maximum(before[there], down))
-            reached[:, here] = np.minimum(reached[:, here], np.maximum(before[:, there], right))
-    return reached
-
-
 def figure(tree: xr.DataTree) -> Figure:
     """Above, the surfaces of the three cases. Below, both weights around a loop, and W_1 W_2 of the best models."""
     figure = Figure(figsize=(6.9, 4.9))
@@ -159,13 +148,15 @@ def figure(tree: xr.DataTree) -> Figure:
     without_bias, relu = arrays(tree, "without_bias"), arrays(tree, "relu")
     for ax, case, title in zip(above, CASES, ("low importance", "high sparsity", "confused feature"), strict=True):
         surface(ax, *CASES[case], cell(without_bias, case))
-        ax.set_title(f"{case}  {title}\n$S = {CASES[case][0]:g}$, $I_2 = {CASES[case][1]:g}$")
+        ax.set_title(f"{case}  {title}\n$1-S = {1 - CASES[case][0]:g}$, $I_2 = {CASES[case][1]:g}$")
     plots.colorbar(list(above), SURFACE, "loss / loss of $W = 0$")
     loop(below[0], without_bias)
     product(below[1], without_bias, "best models, no bias")
     product(below[2], relu, "best models, with bias")
     plots.colorbar(list(below), plots.WEIGHTS, "$W_1 W_2$")
-    figure.legend(*above[1].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    figure.legend(*above[1].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False)
+    seeds = f"; dots above: all seeds, below: {selection.best_of(without_bias)}" if "W" in without_bias else ""
+    figure.supxlabel(f"$n = 2$, $m = 1$, importances $(1, I_2)${seeds}; maps: a, b, c, d are the corners", fontsize=7)
     return figure
 
 
@@ -188,49 +179,52 @@ def surface(ax: Axes, S: float, r: float, models: xr.Dataset) -> None:
 
 
 def product(ax: Axes, ds: xr.Dataset, title: str) -> None:
-    """W_1 W_2 of the best model of each cell, the borders between phases, and the three cases."""
-    ax.set(title=title, xlabel="importance $I_2$", ylabel="sparsity $S$")
+    """W_1 W_2 of the best model of each cell, the borders between phases, and the four corners."""
+    ax.set(title=title, xlabel="importance $I_2$", ylabel="density $1-S$")
     if "W" not in ds or min(ds["loss"].shape[:2]) < 2:
         ax.text(0.5, 0.5, "no map", transform=ax.transAxes, ha="center")
         return
-    S, r, found = ds["sparsity"].values, ds["importance"].values, phase(ds).values
-    shown = np.ma.masked_invalid(weights(statistics.best(ds)).prod(-1))
-    ax.spines[:].set_visible(True)
-    ax.pcolormesh(r, S, shown, cmap=plots.WEIGHTS.map, vmin=-1, vmax=1, shading="nearest", rasterized=True)
+    p, r, found = 1 - ds["sparsity"].values, ds["importance"].values, phase(ds).values
+    colours = plots.WEIGHTS.colours(weights(statistics.best(ds)).prod(-1).ravel()).reshape(*found.shape, 4)
+    diagrams.shade(ax, r, p, colours)
+    diagrams.interfaces(ax, r, p, found, color=plots.INK, linewidth=0.6)
+    ax.set(xlim=(r.min(), r.max()), ylim=(p.min(), p.max()))
     for k, name in enumerate(PHASES):
         here = np.argwhere(found == k)
-        if 0 < len(here) < found.size:
-            ax.contour(r, S, found == k, levels=[0.5], colors=plots.INK, linewidths=0.6)
         if len(here) > 0.05 * found.size:
             row, column = here[np.abs(here - here.mean(0)).sum(-1).argmin()]
-            ax.text(float(r[column]), float(S[row]), name, color="white" if k == 2 else plots.INK, ha="center")
-    for case, (at, own) in CASES.items():
-        ax.text(own, at, case, color="white" if case == "b" else plots.INK, weight="bold", ha="center", va="center")
+            ax.text(float(r[column]), float(p[row]), name, color="white" if k == 2 else plots.INK, ha="center")
+    for corner, (S, own) in PLACES.items():
+        row, column = np.abs(p - 1 + S).argmin(), np.abs(r - own).argmin()
+        ink = "white" if found[row, column] == 2 else plots.INK
+        ax.text(own, 1 - S, corner, color=ink, weight="bold", ha="center", va="center")
 
 
 def loop(ax: Axes, ds: xr.Dataset) -> None:
-    """Both weights without bias, lines exact and dots of the best models, from a to c, to b, to (0.9, 0.1), to a."""
-    corners = np.array([CASES["a"], CASES["c"], CASES["b"], (CASES["b"][0], CASES["a"][1]), CASES["a"]])
+    """Both weights without bias, lines exact and rings of the best models, from a to c, to b, to d, to a."""
+    corners = np.array([PLACES[corner] for corner in "acbda"])
     ticks, lines = [0.0], []
     ax.set_prop_cycle(color=[plots.VIRIDIS(0.1), plots.VIRIDIS(0.65)])
     for start, end in pairwise(corners):
         S, r = np.linspace(start, end, 401).T
         W, x = minimiser(S, r)[0], ticks[-1] + abs(S - S[0]) + abs(r - r[0])
         W[1:][np.linalg.norm(np.diff(W, axis=0), axis=-1) > JUMP] = np.nan
-        lines = ax.plot(x, W)
+        lines = ax.plot(x, W, linewidth=1.4)
         if "W" in ds:
-            way = xr.Dataset({"sparsity": ("way", S[20::40]), "importance": ("way", r[20::40])})
+            way = xr.Dataset({"sparsity": ("way", S[40::80]), "importance": ("way", r[40::80])})
             best = statistics.best(ds).sel(way, method="nearest")
             x = ticks[-1] + abs(best["sparsity"] - S[0]) + abs(best["importance"] - r[0])
-            ax.plot(x, weights(best), ".", color=plots.WEIGHTS.map(1.0), markersize=3)
+            ax.plot(x, weights(best), "o", mfc="white", mec=plots.WEIGHTS.map(1.0), mew=0.7, markersize=3.2)
         ticks.append(ticks[-1] + np.abs(end - start).sum())
     ax.axhline(0, color=plots.FAINT, linewidth=0.5, zorder=0)
-    ax.set(title="lowest minimum, no bias", xlabel="$(S, I_2)$ around a rectangle", xlim=(0, ticks[-1]))
-    ax.set_xticks(ticks, ["a", "c", "b", "(0.9, 0.1)", "a"])
+    ax.set(title="lowest minimum, no bias", xlabel="$(1-S, I_2)$ around a rectangle", xlim=(0, ticks[-1]))
+    ax.set_xticks(ticks, list("acbda"))
     ax.legend(lines, ["$W_1$", "$W_2$"], frameon=False, loc="center left", bbox_to_anchor=(0, 0.3), handlelength=1)
 
 
-def claim(text: str, cases: str, check: Callable, expected: str, label: str = "without_bias") -> Claim:
+def claim(
+    text: str, cases: str, check: Callable, expected: str, label: str = "without_bias", ours: bool = False
+) -> Claim:
     """A claim judged by check(a variant's arrays, its models at each case) -> (holds, measured)."""
 
     def verdict(tree: xr.DataTree) -> Verdict:
@@ -241,7 +235,7 @@ def claim(text: str, cases: str, check: Callable, expected: str, label: str = "w
         holds, measured = check(ds, **models)
         return Verdict(holds, measured, expected, seeds=ds.sizes["seed"])
 
-    return Claim(text, SOURCE, verdict)
+    return Claim(text, SOURCE, verdict, ours)
 
 
 def is_so(holds: Callable[[np.ndarray], bool]) -> Callable:
@@ -262,7 +256,7 @@ def moves(*, jumps: bool) -> Callable:
     def check(ds: xr.Dataset, **models: xr.Dataset) -> tuple[bool | None, str]:
         axes = [ds.get_index(axis) for axis in ("sparsity", "importance")]
         at = [tuple(int(np.argmax(axis == own[axis.name].item())) for axis in axes) for own in models.values()]
-        change, step = smoothest(weights(statistics.best(ds)), at[0]), max(np.diff(axis).max() for axis in axes)
+        change, step = charts.smoothest(weights(statistics.best(ds)), at[0]), max(np.diff(axis).max() for axis in axes)
         told = ", ".join(f"{change[end]:.3f} to {case}" for case, end in zip(list(models)[1:], at[1:], strict=True))
         holds = bool((change[at[1]] > JUMP) == jumps) if step < STEP + 1e-9 and change[at[1]] < np.inf else None
         return holds, f"between cells {step:.3g} apart, on the smoothest way, by up to {told}"
@@ -270,11 +264,12 @@ def moves(*, jumps: bool) -> Callable:
     return check
 
 
-def both_signs(ds: xr.Dataset, **models: xr.Dataset) -> tuple[bool, str]:
-    """Whether in each case there are seeds of W_1 > 0 and of W_1 < 0 that have the lowest loss."""
-    lowest = [own["W"][(own["loss"] < 1.0001 * own["loss"][0]).values, 0, 0] for own in models.values()]
-    counts = {case: (int((W > 0).sum()), int((W < 0).sum())) for case, W in zip(models, lowest, strict=True)}
-    return all(min(pair) > 0 for pair in counts.values()), f"seeds of the lowest loss, W_1 > 0 and < 0: {counts}"
+def even(ds: xr.Dataset, **models: xr.Dataset) -> tuple[bool, str]:
+    """Whether each trained model's loss is the surface's at -W."""
+    S, r = (ds[axis].values for axis in ("sparsity", "importance"))
+    W = ds["W"].isel(hidden=0).transpose(..., "feature").values.astype(np.float64)
+    off = np.abs(loss(-W, S[:, None, None], r[:, None]) / ds["loss"].values - 1)
+    return bool(np.nanmax(off) < 1e-4), f"off by at most {np.nanmax(off):.1e} of it, {np.isfinite(off).sum():,} models"
 
 
 def is_lowest(ds: xr.Dataset, **models: xr.Dataset) -> tuple[bool, str]:
@@ -292,10 +287,12 @@ experiment = Experiment(
         claim("A low importance: W_2 is low, but not zero.", "a", is_so(low), "0.01 < |W_2| < 0.5 < |W_1|"),
         claim("A high sparsity: antipodal.", "b", is_so(antipodal), f"W = +-(1, -1) within {CLOSE}"),
         claim("S = 0.1, I_2 = 0.8: confused.", "c", is_so(confused), f"both weights 1/sqrt(2) within {CLOSE}"),
-        claim("With a bias it is not confused.", "c", is_so(sure), "not both norms above 0.5 at one sign", "relu"),
+        claim(
+            "With a bias it is not confused.", "c", is_so(sure), "not both norms above 0.5 at one sign", "relu", True
+        ),
         claim("From a to b W moves continuously.", "abc", moves(jumps=False), f"at most {JUMP} to b"),
         claim("From antipodal to confused W jumps.", "bc", moves(jumps=True), f"more than {JUMP}"),
-        claim("W and -W are the same model.", "abc", both_signs, "both signs in each case"),
-        claim("Training finds the surface's lowest minimum.", "abc", is_lowest, "its loss within 1e-4 in every cell"),
+        claim("W and -W are the same model.", "abc", even, "at -W the same loss, within 1e-4"),
+        claim("Training finds the lowest minimum.", "abc", is_lowest, "its loss within 1e-4 in every cell", ours=True),
     ),
 )

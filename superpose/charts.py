@@ -22,6 +22,9 @@ from superpose.geometry import REPRESENTED_NORM
 SHARED = REPRESENTED_NORM**2
 COLOURS = ("norm", "superposition")
 NEEDED = (*COLOURS, "loss", "loss_standard_error", "finite", "feature_importance")
+AWAY = 1.5
+FACTORS = (1 / AWAY, 1.0, AWAY)
+"""How far from a boundary a cell's phase is sure: a factor in density and in importance."""
 FORMS = {(2, 1): theory.phase_losses, (3, 2): theory.phase_losses_3_2}
 """(n, m) -> the closed forms of its losses."""
 
@@ -110,6 +113,33 @@ class Chart:
         density, ratio = np.broadcast_arrays(self.y[:, None] if p is None else p, self.x if r is None else r)
         return FORMS[self.n, self.m](density, ratio)
 
+    def in_theory(self, density: float = 1.0, importance: float = 1.0) -> Int[np.ndarray, "r c"]:
+        """The closed forms' states, with density and importance multiplied by these factors; density ends at 1."""
+        losses = self.losses(np.minimum(self.y * density, 1)[:, None], self.x * importance)
+        assert losses is not None
+        return theory.phases(losses)
+
+    def surely(self, kinds: np.ndarray) -> Bool[np.ndarray, "r c"]:
+        """The trained cells with a usable model in which no boundary of the closed forms is within `AWAY` on both axes.
+
+        Args:
+            kinds: what the states in `theory.PHASES` are told apart by, a number for each.
+        """
+        near = [kinds[self.in_theory(p, r)] for p in FACTORS for r in FACTORS]
+        return np.all(np.array(near) == near[len(near) // 2], axis=0) & self.trained & (self.phases >= 0)
+
+    @cached_property
+    def endings(self) -> tuple[Int[np.ndarray, " c"], Float[np.ndarray, " c"], Float[np.ndarray, " c"]]:
+        """Of each importance the row of the highest density at which two features share a direction; the density at
+        which that ends, halfway to the next one above; and by which factor it is uncertain: NaN where neither is known.
+        """
+        shared, columns = self.states >= 2, np.arange(len(self.x))
+        first = shared.argmax(axis=0)
+        there = shared.any(axis=0) & (first > 0) & (self.states[first - 1, columns] >= 0)
+        above, below = self.y[first - 1], self.y[first]
+        ends, step = np.sqrt(above * below), np.sqrt(above / below)
+        return first, np.where(there, ends, np.nan), np.where(there, step, np.nan)
+
     def reached(self, within: float = 0.01) -> xr.DataArray:
         """The share of the seeds of each cell whose loss is that near to the best, or as near as its error tells."""
         loss = self.ds["loss"]
@@ -120,6 +150,19 @@ class Chart:
     def mean_without_worst(self) -> xr.Dataset:
         """Norm and superposition as the paper reduces them."""
         return self.ds[list(COLOURS)].map(lambda a: statistics.mean_without_worst(a, self.ds["loss"]))
+
+
+def smoothest(W: Float[np.ndarray, "rows columns 2"], start: tuple[int, ...]) -> Float[np.ndarray, "rows columns"]:
+    """The largest change of W between neighbouring cells on the way from `start`, on the way where that is smallest."""
+    down, right = (np.nan_to_num(np.linalg.norm(np.diff(W, axis=k), axis=-1), nan=np.inf) for k in (0, 1))
+    reached, before = np.full(W.shape[:2], np.inf), np.zeros(0)
+    reached[start] = 0
+    while not np.array_equal(before, reached):
+        before = reached.copy()
+        for here, there in ((np.s_[1:], np.s_[:-1]), (np.s_[:-1], np.s_[1:])):
+            reached[here] = np.minimum(reached[here], np.maximum(before[there], down))
+            reached[:, here] = np.minimum(reached[:, here], np.maximum(before[:, there], right))
+    return reached
 
 
 def on_axis(points: Float[np.ndarray, " points"]) -> Float[np.ndarray, " points"]:

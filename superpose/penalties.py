@@ -12,6 +12,7 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jaxtyping import Array, Float
 
 from superpose.leaves import Scalar, scalar
@@ -25,7 +26,7 @@ class AbstractPenalty(eqx.Module):
 
     @abc.abstractmethod
     def __call__(self, model: AbstractToyModel, x: Float[Array, "n batch"], losses: Losses) -> Float[Array, ""] | float:
-        """The penalty's mean over a batch.
+        """The penalty's mean over a batch, one number.
 
         Args:
             model: in training.
@@ -33,6 +34,16 @@ class AbstractPenalty(eqx.Module):
             losses: what the model's losses are where it sees other inputs (n, batch) in the place of x, which it is
                 still to give back.
         """
+
+    def whole(
+        self, loss: Float[Array, ""], model: AbstractToyModel, x: Float[Array, "n batch"], losses: Losses
+    ) -> Float[Array, ""]:
+        """L + penalty, what training minimises; a penalty that takes the place of L need not compute L.
+
+        Args:
+            loss: L of the batch.
+        """
+        return loss + self(model, x, losses)
 
     def refusal(self, model: AbstractToyModel) -> str | None:
         """Why it cannot be of this model; None where it can."""
@@ -60,6 +71,9 @@ class HiddenL1(AbstractPenalty):
 
     strength: Scalar = eqx.field(converter=scalar)
 
+    def __check_init__(self):
+        check_strength(self.strength)
+
     def __call__(self, model: AbstractToyModel, x: Float[Array, "n batch"], losses: Losses) -> Float[Array, ""]:
         return self.strength * jnp.sum(jnp.abs(model.encode(x))) / x.shape[1]
 
@@ -78,12 +92,23 @@ class Adversarial(AbstractPenalty):
 
     strength: Scalar = eqx.field(converter=scalar)
 
+    def __check_init__(self):
+        check_strength(self.strength)
+
     def __call__(self, model: AbstractToyModel, x: Float[Array, "n batch"], losses: Losses) -> Float[Array, ""]:
+        return self.attacked(model, x, losses) - jnp.mean(losses(x))
+
+    def whole(
+        self, loss: Float[Array, ""], model: AbstractToyModel, x: Float[Array, "n batch"], losses: Losses
+    ) -> Float[Array, ""]:
+        return self.attacked(model, x, losses)
+
+    def attacked(self, model: AbstractToyModel, x: Float[Array, "n batch"], losses: Losses) -> Float[Array, ""]:
+        """L(x + delta)."""
         assert isinstance(model, AbstractTiedModel)
         feature = jnp.arange(x.shape[1]) % x.shape[0]
         length = self.strength * jnp.mean(jnp.linalg.norm(x, axis=0))
-        attacked = x + length * jax.lax.stop_gradient(directions(model.W))[:, feature]
-        return jnp.mean(losses(attacked)) - jnp.mean(losses(x))
+        return jnp.mean(losses(x + length * jax.lax.stop_gradient(directions(model.W))[:, feature]))
 
     def refusal(self, model: AbstractToyModel) -> str | None:
         if isinstance(model, AbstractTiedModel):
@@ -95,6 +120,32 @@ class Adversarial(AbstractPenalty):
     @property
     def whole_batch(self) -> bool:
         return True
+
+
+def check_strength(strength: Scalar) -> None:
+    """Check a strength, unless it is traced and so has no value yet.
+
+    Raises:
+        ValueError: it is negative or not finite.
+    """
+    if not isinstance(strength, Tracer) and not (jnp.isfinite(strength) and strength >= 0):
+        raise ValueError(f"`penalty.strength` must be a number of at least 0, got {float(strength):g}.")
+
+
+def check_scalar(penalty: AbstractPenalty, model: AbstractToyModel, n: int) -> None:
+    """Check that a penalty gives one number, without computing it.
+
+    Raises:
+        ValueError: it gives an array, of which training can take no gradient.
+    """
+    losses = lambda seen: jnp.zeros(seen.shape[1])
+    x = jax.ShapeDtypeStruct((n, 1), jnp.float32)
+    shape = jax.eval_shape(lambda x: jnp.asarray(penalty(model, x, losses)), x).shape
+    if shape != ():
+        raise ValueError(
+            f"{type(penalty).__name__} gives an array of shape {shape} for a batch of one example, where a penalty is"
+            " one number: its mean over the batch. Take jnp.mean(...) of what each example adds."
+        )
 
 
 def directions(W: Float[Array, "m n"]) -> Float[Array, "n n"]:

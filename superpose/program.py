@@ -23,7 +23,7 @@ from superpose.labels import Variable
 from superpose.models import AbstractToyModel, split_trained, trained
 from superpose.objective import AbstractObjective, Exact, Sampled, check_fits
 from superpose.optimizers import AbstractOptimizer, AbstractSchedule, AdamW, Constant
-from superpose.penalties import AbstractPenalty, NoPenalty
+from superpose.penalties import AbstractPenalty, NoPenalty, check_scalar
 from superpose.polishing import AbstractPolish, NoPolish
 from superpose.record import Record
 from superpose.task import Identity, Target, Task
@@ -95,6 +95,7 @@ class Program(eqx.Module):
                 " the model the same n, and a target that gives n numbers of n features."
             )
         check_fits(self.objective, self.model, self.features, self.target, self.penalty)
+        check_scalar(self.penalty, self.model, n)
         if not isinstance(self.polish, NoPolish) and not isinstance(self.objective, Exact):
             raise ValueError("A polish needs a loss without noise. Type objective=exact, or polish=none.")
         if not isinstance(self.polish, NoPolish) and self.record.state:

@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from superpose import plots, selection
 from superpose.experiment import Claim, Verdict
@@ -24,7 +25,7 @@ WIDE = 5.0
 
 class Curves(NamedTuple):
     """Models (k, seed) over k strengths, from the weakest up: mean superposition of represented features, how many are
-    represented and superposed, 1/D*, the clean loss; which features (k, seed, n) are represented."""
+    represented and superposed, 1/D*, the clean loss; which features (k, seed, n) are represented. At one density."""
 
     strength: np.ndarray
     superposition: np.ndarray
@@ -34,6 +35,7 @@ class Curves(NamedTuple):
     loss: np.ndarray
     kept: np.ndarray
     importance: np.ndarray
+    density: float
     note: str
 
     @property
@@ -59,6 +61,9 @@ def curves(tree: xr.DataTree, axis: str) -> Curves | None:
     if not ds.sizes["seed"] or ds.sizes[axis] < 2:
         return None
     kept = ds["represented"].astype(bool)
+    density = float(ds["density"])
+    sizes = f"$n = {ds.sizes['feature']}$, $m = {ds.sizes['hidden']}$, $1-S = {density:.3g}$"
+    others = [word for word in note.split(", ") if word and not word.startswith("sparsity")]
     return Curves(
         ds[axis].values,
         ds["superposition"].where(kept).mean("feature").values,
@@ -68,15 +73,18 @@ def curves(tree: xr.DataTree, axis: str) -> Curves | None:
         ds["loss"].values,
         kept.values,
         ds["feature_importance"].values[0, 0],
-        ", ".join(filter(None, [f"n = {ds.sizes['feature']}, m = {ds.sizes['hidden']}", note])),
+        density,
+        ", ".join([sizes, *others]),
     )
 
 
-def figure(tree: xr.DataTree, axis: str, label: str) -> Figure:
+def figure(tree: xr.DataTree, axis: str, label: str, cost: str, mark: float | None = None) -> Figure:
     """Features per dimension, their number, superposition and the loss; where importances differ, what is kept.
 
     Args:
         axis: the one that sets the strength. label: what it is called in the figure.
+        cost: what the loss is relative to, in words.
+        mark: the paper's strength, where it names one.
     """
     found = curves(tree, axis)
     figure = Figure(figsize=(6.9, 3.9))
@@ -84,58 +92,82 @@ def figure(tree: xr.DataTree, axis: str, label: str) -> Figure:
         figure.add_subplot().text(0.5, 0.5, "no models over the strength of a penalty", ha="center")
         return figure
     differ = np.ptp(found.importance) > 0
-    grid = figure.add_gridspec(2, 3 if differ else 2, width_ratios=(1, 1, 0.75) if differ else None)
+    grid = figure.add_gridspec(2, 3 if differ else 2, width_ratios=(1, 1, 0.85) if differ else None)
     axes = [figure.add_subplot(grid[divmod(k, 2)]) for k in range(4)]
-    blue, orange = "#0072b2", "#d55e00"
     plots.band(axes[0], found.strength, found.per_dimension, plots.INK)
-    plots.band(axes[1], found.strength, found.represented, blue, label="represented")
-    plots.band(axes[1], found.strength, found.superposed, orange, label="in superposition")
-    plots.band(axes[2], found.strength, found.superposition, orange)
+    plots.band(axes[1], found.strength, found.represented, plots.BLUE, label="represented")
+    plots.band(axes[1], found.strength, found.superposed, plots.ORANGE, label="in superposition")
+    plots.band(axes[2], found.strength, found.superposition, plots.ORANGE)
     plots.band(axes[3], found.strength, found.loss / np.median(found.loss[0]), plots.INK)
     axes[1].legend(frameon=False)
-    names = ("features / dimension, $1/D^*$", "features", "mean superposition", "loss / that without penalty")
+    names = ("features / dimension, $1/D^*$", "features", "mean superposition", cost)
     for ax, name in zip(axes, names, strict=True):
         ax.set_ylabel(name)
-        finish(ax, found)
+        finish(ax, found, mark)
     for ax in axes[:3]:
         ax.set_ylim(0, None)
     if np.median(found.loss[-1]) > WIDE * np.median(found.loss[0]):
-        axes[3].set(yscale="log")
-        axes[3].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes[3].yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
-        axes[3].tick_params(axis="y", which="minor", labelsize=7)
+        plots.logarithmic(axes[3], "y")
     if differ:
-        survivors(figure.add_subplot(grid[:, 2]), found, label)
-    dashed = "" if found.removed is None else "; dashed: superposition is gone"
-    seeds = f"medians of {found.loss.shape[1]} seeds and the half of them around"
+        axes.append(figure.add_subplot(grid[:, 2]))
+        survivors(axes[-1], found)
     for ax in axes[2:]:
         ax.set_xlabel(label)
-    figure.supxlabel(f"{found.note}; {seeds}{dashed}", fontsize=7)
+    figure.supxlabel(caption(found, mark), fontsize=7)
     return figure
 
 
-def finish(ax: Axes, found: Curves) -> None:
-    """The axis of strengths: logarithmic, 0 at its left end, where they are far apart; where superposition ends."""
-    least = found.strength[found.strength > 0].min()
-    if found.strength.max() > 100 * least:
-        ax.set_xscale("symlog", linthresh=float(least), linscale=0.5)
-        ax.set_xticks([0, *10.0 ** np.arange(np.ceil(np.log10(least)), np.log10(found.strength.max()) + 0.1)])
-        ax.minorticks_off()
-    ax.set_xlim(0, found.strength.max())
+def caption(found: Curves, mark: float | None) -> str:
+    """Sizes, seeds, and what the vertical lines are."""
+    words = [f"{found.note}; medians of {found.loss.shape[1]} seeds and the half of them around"]
     if found.removed is not None:
-        ax.axvline(found.strength[found.removed], color=plots.FAINT, linewidth=0.8, linestyle="--", zorder=0)
+        words.append(f"dashed: superposition first gone, at {found.strength[found.removed]:g}")
+    if mark is not None:
+        words.append(f"dotted: the paper's {mark:g}")
+    return "; ".join(words)
 
 
-def survivors(ax: Axes, found: Curves, label: str) -> None:
+def finish(ax: Axes, found: Curves, mark: float | None = None) -> None:
+    """The axis of strengths; where superposition first ends, and where it does in the paper."""
+    across(ax, found)
+    lines = ((None if found.removed is None else found.strength[found.removed], "--"), (mark, ":"))
+    for place, line in lines:
+        if place is not None:
+            ax.axvline(place, color=plots.FAINT, linewidth=0.8, linestyle=line, zorder=0)
+
+
+def far_apart(found: Curves) -> float | None:
+    """The least strength above 0, where the axis of strengths is logarithmic from there on."""
+    least = float(found.strength[found.strength > 0].min())
+    return least if found.strength.max() > 100 * least else None
+
+
+def across(ax: Axes, found: Curves) -> None:
+    """The axis of strengths: logarithmic, 0 at its left end, where they are far apart."""
+    least, most = far_apart(found), float(found.strength.max())
+    if least is None:
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+    else:
+        ax.set_xscale("symlog", linthresh=least, linscale=0.5)
+        powers = np.arange(np.ceil(np.log10(least)), np.log10(most) + 0.1)
+        ax.set_xticks([0, *10.0 ** powers[::-2][::-1]])
+        ax.minorticks_off()
+    ax.set_xlim(0, most)
+
+
+def survivors(ax: Axes, found: Curves) -> None:
     """In which share of the seeds each feature is represented, the most important on top."""
-    share = found.kept.mean(axis=1).T
+    own, share = found.strength, found.kept.mean(axis=1).T
+    logarithmic = far_apart(found) is not None
+    between = np.sqrt(own[1:] * own[:-1]) if logarithmic else (own[1:] + own[:-1]) / 2
+    between[0] = own[1] / 2 if own[0] == 0 else between[0]
+    edges = np.array([own[0], *between, own[-1]])
     ax.spines[:].set_visible(True)
-    ax.imshow(share, cmap=plots.VIRIDIS, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    places = selection.evenly(len(found.strength), 5)
-    ax.set_xticks(places, [f"{found.strength[k]:g}" for k in places])
-    ax.set_yticks(selection.evenly(len(share), 5))
-    ax.set(xlabel=label, ylabel="feature, the most important on top")
-    plots.colorbar(ax, plots.Scale(plots.VIRIDIS, 0.0, 1.0), "seeds that represent it")
+    ax.pcolormesh(edges, np.arange(len(share) + 1) + 0.5, share, cmap=plots.VIRIDIS, vmin=0, vmax=1, rasterized=True)
+    across(ax, found)
+    ax.yaxis.set_major_locator(MultipleLocator(5 if len(share) >= 10 else 1))
+    ax.set(ylabel="feature $i$, the most important on top", ylim=(len(share) + 0.5, 0.5))
+    plots.colorbar(ax, plots.Scale(plots.VIRIDIS, 0.0, 1.0), "share of seeds that represent it")
 
 
 def nanmedian(values: np.ndarray) -> np.ndarray:
@@ -149,10 +181,10 @@ def nanmedian(values: np.ndarray) -> np.ndarray:
 def told(found: Curves, k: int) -> str:
     """What models are at a strength."""
     features, loss = np.median(found.represented[k]), np.median(found.loss[k]) / np.median(found.loss[0])
-    return f"{found.without[k].mean():.0%} of models without, {features:g} features, {loss:.2f} times the clean loss"
+    return f"{found.without[k].mean():.0%} of models without, {features:g} features, {loss:.2f} times the loss at 0"
 
 
-def said(axis: str, text: str, source: str, check: Callable[[Curves], Verdict | None]) -> Claim:
+def said(axis: str, text: str, source: str, check: Callable[[Curves], Verdict | None], ours: bool = False) -> Claim:
     """A sentence on the models over one of the axes, the weakest penalty being none."""
 
     def judged(tree: xr.DataTree) -> Verdict:
@@ -161,4 +193,4 @@ def said(axis: str, text: str, source: str, check: Callable[[Curves], Verdict | 
         verdict = check(found) if fits and found is not None else None
         return verdict or Verdict(None, f"nothing: the arrays lack models over `{axis}`, from 0, of which to say this")
 
-    return Claim(text, source, judged)
+    return Claim(text, source, judged, ours)

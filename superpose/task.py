@@ -54,4 +54,4 @@ class Task(eqx.Module):
 
     def penalised(self, model: AbstractToyModel, x: Float[Array, "n batch"]) -> Float[Array, ""]:
         """`loss` and the penalty: what training minimises."""
-        return self.loss(model, x) + self.penalty(model, x, lambda seen: self.losses(model, x, seen))
+        return self.penalty.whole(self.loss(model, x), model, x, lambda seen: self.losses(model, x, seen))

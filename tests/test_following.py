@@ -204,11 +204,12 @@ def test_nothing_of_the_steps_is_kept(record):
         program(record=record)
 
 
-def two_branches(r: float, ends: tuple[float, float]) -> xr.DataTree:
-    """Walks with the closed forms' losses: antipodal below a density, which is another one when coming from there."""
+def two_branches(r: float, ends: tuple[float, float], better: float = 1.0) -> xr.DataTree:
+    """Walks with the closed forms' losses: antipodal below a density, which is another one when coming from there; the
+    antipodal loss is `better` times its closed form."""
     p = np.linspace(0.9, 0.05, 400)
     antipodal = np.stack([p < end for end in ends])
-    loss = np.where(antipodal, theory.antipodal_loss(p, 1, r), theory.dropped_loss(p, r))
+    loss = np.where(antipodal, better * theory.antipodal_loss(p, 1, r), theory.dropped_loss(p, r))
     W = np.stack([np.ones_like(loss), -antipodal.astype(float)], -1)
     data = {
         "loss_path": (("start", "seed", "path"), loss[:, None]),
@@ -225,11 +226,17 @@ def test_the_crossing_of_two_branches():
     r, p = 0.3, 1.2 / 3.5
     verdicts = lambda ends: [claim.check(two_branches(r, ends)) for claim in experiment.claims]
     first, jump, hysteresis, denser, symmetric = verdicts((0.25, 0.4))
-    assert [each.holds for each in (first, jump, hysteresis, denser, symmetric)] == [True, True, True, True, None]
+    assert [each.holds for each in (first, jump, hysteresis, denser, symmetric)] == [True, True, True, False, None]
     assert first.measured == f"r = 0.3: at p = {p:.3f} with {1 - p / (4 / 3 - p):.2f} and 2.00"
     assert jump.measured == "r = 0.3: 0.00 to 1.00" and denser.measured == "r = 0.3: 1.000"
-    low, high = (float(word) for word in hysteresis.measured.split()[-3::2])
+    low, high = (float(word.rstrip(",")) for word in hysteresis.measured.split()[5:8:2])
     assert (low, high) == pytest.approx((0.25, 0.4), abs=0.0016)  # half a step of the path, and three digits
     assert [each.holds for each in verdicts((p, p))] == [False, False, False, False, None]
+    step = 0.85 / 399  # the path's: two points on either side are not several
+    assert verdicts((p - 2.5 * step, p + 2.5 * step))[2].holds is False
+    assert verdicts((p - 4 * step, p + 4 * step))[2].holds is True
+    # r (p / 3 - p^2 / 4) = 0.9 (1 + r) p^2 / 6
+    higher = [claim.check(two_branches(r, (0.25, 0.4), 0.9)) for claim in experiment.claims]
+    assert higher[3].holds is True and float(higher[3].measured.split()[-1]) == pytest.approx(0.1 / 0.27 / p, abs=0.001)
     assert experiment.figure(two_branches(r, (0.25, 0.4))).axes
     assert experiment.figure(xr.DataTree()).axes and experiment.claims[0].check(xr.DataTree()).holds is None

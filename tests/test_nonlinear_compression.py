@@ -83,6 +83,13 @@ def test_claims(loaded):
     assert all(claim.check(tree(ideal()).isel(Z=[0], epsilon=[2])).holds is None for claim in loaded.claims[:2])
 
 
+def test_both_readings_of_the_width_are_told(loaded):
+    """A width of 0.1 on x is one of 0.3 levels at Z = 3."""
+    widths = tree(ideal())["Quantised"].to_dataset().assign_coords(epsilon=[0.0, 0.1, 0.3])
+    told = loaded.claims[0].check(xr.DataTree.from_dict({"Quantised": widths})).measured
+    assert told.startswith("0.0600, 0.72 of the linear model's") and "0.1100, 1.32 of it" in told
+
+
 def test_another_size_is_refused():
     with pytest.raises(InputError, match=r"2 features into 1 dimension, got n = 3, m = 1\. Type model\.n=2"):
         superpose.run_sweep(["experiment=nonlinear_compression", "model.n=3", "plan=true"])

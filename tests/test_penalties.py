@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 import superpose
+from superpose import evaluation
 from superpose.arguments import InputError
 from superpose.features import IndependentFeatures
+from superpose.following import Path
 from superpose.memory import sweep_grid
 from superpose.models import ReLUHidden, ReLUOutput, UntiedReLUHidden
 from superpose.objective import Exact, Sampled, check_fits
 from superpose.optimizers import Adam, Constant
 from superpose.penalties import AbstractPenalty, Adversarial, HiddenL1, NoPenalty, directions
 from superpose.program import Program
+from superpose.sets import CorrelatedSets
 from superpose.task import Identity, Task
 
 N, M, BATCH = 4, 2, 12
@@ -98,11 +101,27 @@ def test_a_strength_may_be_swept_and_a_strong_penalty_ends_the_model():
     np.testing.assert_array_equal(ds["W"].sel(l1=0.0).squeeze(), plain["W"].squeeze())
 
 
-def test_the_reported_loss_has_no_penalty():
-    """At the same weights the judged loss is L: a step at a learning rate of 0 leaves the initial weights."""
+SETS = {"features": CorrelatedSets(6, 3, 0.1)}
+
+
+@pytest.mark.parametrize(
+    ("penalty", "other"),
+    [
+        (HiddenL1(5.0), {}),
+        (HiddenL1(5.0), {"model": ReLUHidden(6, 3)}),
+        (HiddenL1(5.0), SETS),
+        (Adversarial(0.5), SETS),
+    ],
+)
+def test_what_is_reported_has_no_penalty(penalty, other, monkeypatch):
+    """At equal weights the loss and its gradient, exact or sampled, are L's: a rate of 0 leaves the first weights."""
+    monkeypatch.setattr(evaluation, "VECTORS", 2**12)
+    monkeypatch.setattr(evaluation, "GRADIENT_VECTORS", 2**12)
     still = {"optimizer": Adam(0.0), "schedule": Constant(1)}
-    one, other = (sweep_grid(program(p, **still), {"seed": [0]})["loss"] for p in (HiddenL1(5.0), NoPenalty()))
-    assert float(one.squeeze()) == float(other.squeeze())
+    found = [dataclasses.replace(program(p, **still), **other) for p in (penalty, NoPenalty())]
+    one, plain = (sweep_grid(each, {"seed": [0]}) for each in found)
+    for name in ("loss", "loss_standard_error", "gradient_norm"):
+        np.testing.assert_array_equal(one[name], plain[name])
 
 
 @pytest.mark.parametrize("kind", [ReLUHidden, UntiedReLUHidden])
@@ -118,6 +137,31 @@ def test_what_does_not_go_together():
     with pytest.raises(ValueError, match=r"no exact expectation.*objective=sampled, or penalty=none"):
         check_fits(Exact(), *given, HiddenL1(0.1))
     check_fits(Sampled(8, zero_free=True), *given, HiddenL1(0.1))
+
+
+class PerExample(AbstractPenalty):
+    """What each example adds, not its mean."""
+
+    def __call__(self, model, x, losses):
+        return losses(x)
+
+
+def test_a_penalty_is_one_number():
+    with pytest.raises(ValueError, match=r"PerExample gives an array of shape \(1,\).*Take jnp\.mean"):
+        program(PerExample())
+
+
+@pytest.mark.parametrize("kind", [HiddenL1, Adversarial])
+@pytest.mark.parametrize("strength", [-0.5, np.nan, np.inf])
+def test_a_strength_is_a_number_of_at_least_0(kind, strength):
+    with pytest.raises(ValueError, match=r"`penalty\.strength` must be a number of at least 0, got (-0\.5|nan|inf)"):
+        kind(strength)
+    jax.eval_shape(kind, jnp.zeros(()))  # a traced one has no value to check
+
+
+def test_a_path_of_strengths_below_zero_is_refused():
+    with pytest.raises(ValueError, match=r"path of penalty\.strength must be at least 0, got -1"):
+        Path("penalty.strength", (0.0, -1.0))
 
 
 @pytest.mark.parametrize(

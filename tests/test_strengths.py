@@ -1,5 +1,6 @@
 """Penalties over their strength: each claim on models made by hand, and what a command refuses."""
 
+import sys
 from pathlib import Path
 
 import jax
@@ -39,7 +40,7 @@ def tree(axis: str, models: dict[float, np.ndarray], loss: list[float], importan
     data["loss"] = ((axis, "seed"), np.outer(loss, [1.0, 1.001, 1.002]))
     data["finite"] = ((axis, "seed"), np.ones((len(models), 3), bool))
     data["feature_importance"] = ((axis, "seed", "feature"), np.broadcast_to(importance, (len(models), 3, N)))
-    ds = xr.Dataset(data, {axis: list(models), "seed": np.arange(3)})
+    ds = xr.Dataset(data, {axis: list(models), "seed": np.arange(3), "density": 0.1})
     return xr.DataTree.from_dict({"relu": ds})
 
 
@@ -76,6 +77,16 @@ def test_attacks_that_do_nothing_or_far_too_much():
     assert verdicts("attack", tree("attack", dict.fromkeys(ATTACKS, PAIRS), LOSS)) == [False, False]
     early = {**ATTACKS, 0.4: ALONE, 0.6: ALONE}
     assert verdicts("attack", tree("attack", early, LOSS)) == [True, False]
+    late = {**ATTACKS, 0.6: PAIRS, 0.8: PAIRS}  # it is reduced by attacks stronger than the paper's alone
+    assert verdicts("attack", tree("attack", late, LOSS)) == [False, True]
+
+
+def test_the_length_of_the_attack_that_removes_superposition():
+    """One feature: E|x| = p / 2. Of many ||x||^2 = n p / 3 nearly."""
+    load_experiment(ROOT / "experiments/adversarial_training.py")
+    mean_norm = sys.modules["experiment"].mean_norm
+    assert mean_norm(1, 0.4) == pytest.approx(0.2, rel=0.03)
+    assert mean_norm(1000, 0.3) == pytest.approx(10, rel=0.01)
 
 
 def test_an_l1_penalty_that_breaks_each_sentence():
@@ -83,7 +94,7 @@ def test_an_l1_penalty_that_breaks_each_sentence():
     assert of(dict.fromkeys(STRENGTHS, PAIRS))[:2] == [False, None]
     assert of({}, [1.0] * 6)[1] is False
     assert of({0.3: kept(-1, 0)})[2] is False  # the second feature alone
-    assert of({0.1: SINGLE, 0.3: kept(0, 1, 2)})[2] is False  # more features at a stronger penalty
+    assert of(dict.fromkeys(STRENGTHS, PAIRS))[2] is False  # none is killed
     assert of({0.001: PAIRS})[3] is False
 
 
