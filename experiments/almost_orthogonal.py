@@ -108,7 +108,7 @@ def coherences(tree: xr.DataTree) -> dict[int, xr.Dataset]:
 
 def seeds_of(tree: xr.DataTree) -> int:
     """The least number of seeds that any number of vectors has."""
-    counts = [statistics.count(node["coherence"]).values for node in tree.children.values()]
+    counts = [statistics.count(node.to_dataset()["coherence"]).values for node in tree.children.values()]
     return min((int(each[each > 0].min()) for each in counts if each.any()), default=0)
 
 

@@ -146,7 +146,8 @@ def points(ax: Axes, model: Model) -> None:
         outward, far = np.array([x, y]) / max(np.hypot(x, y), 1e-12), float(np.hypot(x, y))
         ax.plot(x, y, "o", color=plots.INK, markersize=3.5)
         beside = max(1.0, far) if far > 0.7 else far  # not on the circle
-        ax.text(*(outward * (beside + 0.3)), str(k), ha="center", va="center", fontsize=7)
+        right, up = outward * (beside + 0.3)
+        ax.text(right, up, str(k), ha="center", va="center", fontsize=7)
     ax.set(xlim=(-1.6, 1.6), ylim=(-1.6, 1.6), aspect="equal", xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
 

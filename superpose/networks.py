@@ -162,9 +162,9 @@ def numbers(ax: Axes, centre: np.ndarray, places: Float[np.ndarray, "k 2"], feat
     """The features' numbers, each outside of its node as seen from the centre."""
     for feature, place in zip(features.tolist(), places, strict=True):
         away = place - centre
-        offset = 7 * away / np.linalg.norm(away) if np.linalg.norm(away) > 0 else np.array([7, 0])
+        right, up = 7 * away / np.linalg.norm(away) if np.linalg.norm(away) > 0 else (7.0, 0.0)
         style = {"fontsize": 6, "ha": "center", "va": "center", "annotation_clip": False}
-        ax.annotate(str(feature), place, offset, textcoords="offset points", **style)
+        ax.annotate(str(feature), place, (right, up), textcoords="offset points", **style)
 
 
 def links(ax: Axes, places: Float[np.ndarray, "k 2"], W: Num[np.ndarray, "m k"], width: float = 0.8) -> None:
