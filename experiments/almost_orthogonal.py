@@ -1,8 +1,9 @@
 """How many almost orthogonal vectors fit: unit vectors in m dimensions, no two of which have a |cosine| above epsilon.
 
-Paper: "Superposition Hypothesis". Only m vectors are orthogonal, but exponentially many in m are almost so (Johnson and
-Lindenstrauss, 1984): random ones already number exp(c m epsilon^2). Here they are optimised. The largest |cosine| of k
-vectors, their coherence mu, is at least that of Welch (1974),
+Paper: "Superposition Hypothesis", which computes none. These are bare vectors, no model's. Only m vectors are
+orthogonal, but exponentially many in m are almost so (Johnson and Lindenstrauss, 1984): random ones already number
+exp(c m epsilon^2). Here they are optimised. The largest |cosine| of k vectors, their coherence mu, is at least that of
+Welch (1974),
 
     mu >= sqrt((k - m) / (m (k - 1)))    for k > m.
 
@@ -27,6 +28,7 @@ from superpose.models import Dims
 
 SOURCE = "Superposition Hypothesis"
 EPSILONS = (0.3, 0.4, 0.5, 0.6)
+SHADES = (plots.SKY, plots.PINK, plots.ORANGE, plots.YELLOW)  # of epsilons; those of m are viridis's
 SHARPNESS = 40
 STEEPER = 0.05
 
@@ -58,7 +60,7 @@ class Vectors(AbstractToyModel):
 
 
 class Coherence(AbstractObjective):
-    """A smooth maximum of |cosine| over pairs, (sum c^40)^(1/40): at most 4^(log2 k / 20) times the maximum."""
+    """A smooth maximum of |cosine| over ordered pairs, (sum c^40)^(1/40): at most k^(1/20) times the maximum."""
 
     def noise(self, task: Task, *, key: PRNGKeyArray) -> tuple[()]:
         return ()
@@ -104,6 +106,12 @@ def coherences(tree: xr.DataTree) -> dict[int, xr.Dataset]:
     return {m: found[m] for m in sorted(found)}
 
 
+def seeds_of(tree: xr.DataTree) -> int:
+    """The least number of seeds that any number of vectors has."""
+    counts = [statistics.count(node.to_dataset()["coherence"]).values for node in tree.children.values()]
+    return min((int(each[each > 0].min()) for each in counts if each.any()), default=0)
+
+
 def fitting(own: xr.Dataset, epsilon: float) -> float:
     """The largest k whose coherence is at most epsilon, log k interpolated between those tried; NaN outside of them."""
     mu, k = np.maximum.accumulate(own["coherence"].values), own["k"].values
@@ -115,7 +123,7 @@ def fitting(own: xr.Dataset, epsilon: float) -> float:
 def figure(tree: xr.DataTree) -> Figure:
     """Coherence over the number of vectors per dimension, and the number that fits over m, a line for each epsilon."""
     found = coherences(tree)
-    figure = Figure(figsize=(6.6, 2.9))
+    figure = Figure(figsize=(6.9, 3.1))
     left, right = figure.subplots(1, 2)
     colours = plots.VIRIDIS(np.linspace(0.05, 0.85, len(found)))
     for colour, (m, own) in zip(colours, found.items(), strict=True):
@@ -128,15 +136,26 @@ def figure(tree: xr.DataTree) -> Figure:
     left.set(xscale="log", ylim=(0, 1.02), xlabel="vectors per dimension $k / m$", ylabel=r"largest $|\cos|$")
     left.set_xticks([2, 4, 8, 16], ["2", "4", "8", "16"], minor=False)
     left.xaxis.set_minor_locator(NullLocator())
-    left.legend(frameon=False, ncols=2, loc="lower right")
-    shades = plots.VIRIDIS(np.linspace(0.05, 0.85, len(EPSILONS)))
-    for colour, epsilon in zip(shades, EPSILONS, strict=True):
+    place = {"frameon": False, "borderpad": 0, "labelspacing": 0.2, "columnspacing": 1.0}
+    left.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1.01), **place)
+    for colour, epsilon in zip(SHADES, EPSILONS, strict=True):
         counts = {m: fitting(own, epsilon) for m, own in found.items()}
-        right.plot(list(counts), list(counts.values()), color=colour, marker="o", markersize=3, label=f"{epsilon:g}")
+        right.plot(
+            list(counts),
+            list(counts.values()),
+            color=colour,
+            marker="o",
+            markersize=3,
+            label=rf"$\varepsilon = {epsilon:g}$",
+        )
     right.plot(list(found), list(found), color=plots.INK, linewidth=0.8, linestyle="--", label="orthogonal")
     right.set(yscale="log", xlabel="dimensions $m$", ylabel="vectors that fit", xticks=list(found))
-    title = r"$|\cos| \leq \varepsilon$"
-    right.legend(frameon=False, title=title, title_fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    right.legend(ncols=3, loc="lower left", bbox_to_anchor=(0, 1.01), **place)
+    figure.supxlabel(
+        f"bare unit vectors, no model; coherence: the least of {seeds_of(tree)} seeds; random: the median of as many\n"
+        r"right: the largest $k$ whose coherence is at most $\varepsilon$, $\log k$ interpolated between those tried",
+        fontsize=7,
+    )
     return figure
 
 
@@ -148,7 +167,9 @@ def more_than_dimensions(tree: xr.DataTree) -> Verdict:
     if not told:
         return Verdict(None, "nothing: the arrays lack vectors on both sides of |cos| = 0.5")
     words = ", ".join(f"{k:.0f} in m = {m}" for m, k in told.items())
-    return Verdict(all(k > m for m, k in told.items()), f"with |cos| <= 0.5: {words}", "more than m")
+    return Verdict(
+        all(k > m for m, k in told.items()), f"with |cos| <= 0.5: {words}", "more than m", seeds=seeds_of(tree)
+    )
 
 
 def exponential(tree: xr.DataTree) -> Verdict:
@@ -164,7 +185,8 @@ def exponential(tree: xr.DataTree) -> Verdict:
             told.append(f"epsilon = {epsilon:g}: powers {words}, log k grows by {slope:.2f} a dimension")
     if not told:
         return Verdict(None, "nothing: the arrays lack three m at one epsilon")
-    return Verdict(all(holds), "; ".join(told), f"powers of m that rise by more than {STEEPER:g} from m to m")
+    expected = f"powers of m that rise by more than {STEEPER:g} from m to m"
+    return Verdict(all(holds), "; ".join(told), expected, seeds=seeds_of(tree))
 
 
 def between_bounds(tree: xr.DataTree) -> Verdict:
@@ -175,7 +197,7 @@ def between_bounds(tree: xr.DataTree) -> Verdict:
     if not found:
         return Verdict(None, "nothing: the arrays lack vectors")
     told = f"at least {min(above):.4f} of Welch's bound, at most {max(below):.2f} of random vectors'"
-    return Verdict(min(above) >= 1 - 1e-4 and max(below) < 1, told, "at least 1, and less than 1")
+    return Verdict(min(above) >= 1 - 1e-4 and max(below) < 1, told, "at least 1, and less than 1", seeds=seeds_of(tree))
 
 
 experiment = Experiment(
@@ -186,9 +208,10 @@ experiment = Experiment(
         ),
         Claim("Their number grows exponentially with the dimensions.", SOURCE, exponential),
         Claim(
-            "Optimised vectors are closer to orthogonal than random ones, and obey Welch's bound.",
-            "Welch (1974)",
+            "Optimised vectors are closer to orthogonal than random ones, and obey the bound of Welch (1974).",
+            SOURCE,
             between_bounds,
+            ours=True,
         ),
     ),
     measure=measure,

@@ -16,10 +16,10 @@ You should see: the curves of several m on one another, and where features are s
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from superpose import plots, statistics
+from superpose import plots, selection, statistics
 from superpose.experiment import Claim, Experiment, Verdict
 
 SOURCE = "Appendix: Compressed Sensing"
@@ -59,33 +59,50 @@ def features(tree: xr.DataTree) -> int:
 def figure(tree: xr.DataTree) -> Figure:
     """Features per dimension over density, and over 1 / (-p log p), a line for each m."""
     found, n = per_dimension(tree), features(tree)
-    figure = Figure(figsize=(6.4, 2.8))
+    figure = Figure(figsize=(6.6, 2.9))
     left, right = figure.subplots(1, 2, sharey=True)
     colours = plots.VIRIDIS(np.linspace(0.1, 0.8, len(found)))
     for colour, (m, counts) in zip(colours, found.items(), strict=True):
         p = counts["density"].values
         left.plot(p, counts, color=colour, marker=".", label=f"$m = {m}$")
         sparse = p <= SPARSE
-        right.plot(bound(p[sparse]), counts.values[sparse], color=colour, marker=".", label=f"$m = {m}$")
+        right.plot(bound(p[sparse]), counts.values[sparse], color=colour, marker=".")
         if (counts.values.max() * m) > FULL * n:
             right.axhline(n / m, color=colour, linewidth=0.6, linestyle=":")
-    left.set(xscale="log", xlabel="feature density $1-S$", ylabel=r"features per dimension $\Vert W\Vert_F^2 / m$")
-    right.set(xscale="log", xlabel=r"$1 / (-p \log p)$, for $p \leq 0.3$", yscale="log")
-    ends = np.array(right.get_xlim())
-    constant = largest(found, n)
-    if np.isfinite(constant):
-        right.plot(ends, constant * ends, color=plots.INK, linestyle="--", linewidth=0.8)
-        told, middle = rf"${constant:.2f} / (-p \log p)$", float(np.sqrt(ends.prod()))
-        right.annotate(told, (middle, constant * middle), (-4, 6), textcoords="offset points", ha="right")
-        right.set_xlim(*ends)
-    right.xaxis.set_major_locator(FixedLocator([3, 5, 10, 20]))
-    right.xaxis.set_minor_locator(NullLocator())
-    right.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
+    plots.logarithmic(left, "x", (1.0, 3.0))
+    left.invert_xaxis()
+    left.set(xlabel="feature density $1-S$", ylabel=r"features per dimension $\Vert W\Vert_F^2 / m$")
     left.legend(frameon=False)
+    plots.logarithmic(right, "x")
+    plots.logarithmic(right, "y")
+    right.set(xlabel=r"$1 / (-p \log p)$, for $p \leq 0.3$")
+    bounded(right, largest(found, n))
     figure.supxlabel(
-        f"n = {n}, importance 1; each point the best of the seeds; dotted: n / m, every feature", fontsize=7
+        f"$n = {n}$, all importances 1; {note(tree)}\ndotted: $n / m$, every feature: near to it $n$ is the limit",
+        fontsize=7,
     )
     return figure
+
+
+def bounded(ax: Axes, constant: float) -> None:
+    """The least multiple of 1 / (-p log p) that lies above all points, where there is one."""
+    ends = np.array(ax.get_xlim())
+    if np.isfinite(constant):
+        told = rf"${constant:.2f} / (-p \log p)$"
+        ax.plot(ends, constant * ends, color=plots.INK, linestyle="--", linewidth=0.8, label=told)
+        ax.legend(frameon=False, loc="lower right")
+    ax.set_xlim(*ends)
+
+
+def note(tree: xr.DataTree) -> str:
+    """Which of the seeds is shown."""
+    return next((selection.best_of(node.to_dataset()) for node in tree.children.values()), "no model")
+
+
+def seeds_of(tree: xr.DataTree) -> int:
+    """The least number of seeds that a density of any m has."""
+    counts = [node["loss"].notnull().sum("seed").values for node in tree.children.values()]
+    return min((int(each[each > 0].min()) for each in counts if each.any()), default=0)
 
 
 def largest(found: dict[int, xr.DataArray], n: int) -> float:
@@ -107,7 +124,8 @@ def linear_in_m(tree: xr.DataTree) -> Verdict:
     told = (
         f"features per dimension differ by at most {spread:.1%} between m = {', '.join(map(str, per_dimension(tree)))}"
     )
-    return Verdict(spread <= LINEAR, f"{told}, at {counts.sizes['sparsity']} densities", f"at most {LINEAR:.0%}")
+    told = f"{told}, at {counts.sizes['sparsity']} densities"
+    return Verdict(spread <= LINEAR, told, f"at most {LINEAR:.0%}", seeds=seeds_of(tree))
 
 
 def below_the_bound(tree: xr.DataTree) -> Verdict:
@@ -126,6 +144,7 @@ def below_the_bound(tree: xr.DataTree) -> Verdict:
         all(holds),
         f"(features per dimension) * (-p log p) for {'; '.join(told)}",
         f"at the sparsest at most {GROWTH:g} times the median",
+        seeds=seeds_of(tree),
     )
 
 
@@ -135,12 +154,11 @@ def grows(tree: xr.DataTree) -> Verdict:
     for m, counts in per_dimension(tree).items():
         each = free(m, counts, features(tree))
         if each.size >= 4:
-            own, other = (np.argsort(np.argsort(a)) for a in (each.values, bound(each["density"].values)))
-            told[m] = float(np.corrcoef(own, other)[0, 1])
+            told[m] = statistics.rank_correlation(each.values, bound(each["density"].values))
     if not told:
         return Verdict(None, "nothing: the arrays lack four densities <= 0.3 at which n is no limit")
     words = ", ".join(f"m = {m}: {rank:.3f}" for m, rank in told.items())
-    return Verdict(min(told.values()) >= RANK, f"rank correlation {words}", f"at least {RANK:g}")
+    return Verdict(min(told.values()) >= RANK, f"rank correlation {words}", f"at least {RANK:g}", seeds=seeds_of(tree))
 
 
 experiment = Experiment(

@@ -179,6 +179,12 @@ def features_by_name(found: Sequence[Component]) -> dict[str, int]:
     return counts
 
 
+def part(found: Sequence[Component], dims: int) -> float:
+    """The part of the features in the components that are in components of at most so many dimensions; NaN of none."""
+    sizes = np.array([one.size for one in found], float)
+    return float(sizes[[one.dims <= dims for one in found]].sum() / sizes.sum()) if found else float("nan")
+
+
 def near(shares: Num[np.ndarray, " q"], at: float) -> int:
     """How many D_i lie within 0.005 of a number."""
     return int(np.sum(np.abs(shares - at) <= WITHIN))

@@ -10,19 +10,27 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Num
 
-from superpose import selection, statistics, tegum
+from superpose import selection, statistics, tegum, theory
 from superpose.tegum import Component
 
 NEAR = 0.03
 """How far D* may lie from a plateau."""
 
+ALIKE = 0.01
+"""By how much of the lowest loss another seed's may be higher for its D_i to be pooled with those of the best."""
+
+
+LEAVES = 0.95
+"""D* below which features are not all as good as orthogonal."""
+
 
 class Level(NamedTuple):
-    """The best model of a density, and D* of all its seeds."""
+    """The best model of a density, D* of all its seeds, and the D_i of those that are about as good (k, n)."""
 
     density: float
     model: xr.Dataset
     spread: np.ndarray
+    alike: np.ndarray
 
     @property
     def sparse(self) -> float:
@@ -38,6 +46,16 @@ class Level(NamedTuple):
     def shares(self) -> Float[np.ndarray, " n"]:
         """D_i of all features."""
         return self.model["dimensionality"].values.astype(float)
+
+    @property
+    def loss(self) -> float:
+        """The loss, summed over features."""
+        return float(self.model["loss"])
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """n and m."""
+        return self.model.sizes["feature"], self.model.sizes["hidden"]
 
     @property
     def W(self) -> Num[np.ndarray, "m n"]:
@@ -67,8 +85,11 @@ def levels(tree: xr.DataTree, label: str | None = None) -> list[Level]:
 
 
 def _level(ds: xr.Dataset, best: xr.Dataset, k: int) -> Level:
-    model, seeds = best.isel(sparsity=k), ds["dimensions_per_feature"].isel(sparsity=k).values
-    return Level(float(model["density"]), model, seeds[np.isfinite(seeds)])
+    model, usable = best.isel(sparsity=k), selection.sorted_by_loss(ds.isel(sparsity=k))
+    good = usable["loss"].values <= (1 + ALIKE) * float(model["loss"])
+    shares = usable["dimensionality"].transpose("seed", "feature").values.astype(float)
+    stars = usable["dimensions_per_feature"].sortby("seed").values
+    return Level(float(model["density"]), model, stars[np.isfinite(stars)], shares[good])
 
 
 def seeds_of(tree: xr.DataTree) -> int:
@@ -76,15 +97,41 @@ def seeds_of(tree: xr.DataTree) -> int:
     return max((node.sizes.get("seed", 0) for node in tree.children.values()), default=0)
 
 
-def stretch(found: Sequence[Level], stars: Num[np.ndarray, " l"], height: float) -> float:
-    """The ratio of the ends of the longest run of neighbouring densities with D* near a height; 0 if there is none.
+def run(found: Sequence[Level], stars: Num[np.ndarray, " l"], height: float) -> list[Level]:
+    """The longest run of neighbouring levels with D* near a height, by the ratio of its ends.
 
     Args:
         found: the levels, from dense to sparse. stars: their D*, of one choice of models. height: of the plateau.
     """
     near = np.flatnonzero(np.abs(stars - height) <= NEAR)
-    runs = [run for run in np.split(near, np.flatnonzero(np.diff(near) > 1) + 1) if run.size]
-    return max((found[run[0]].density / found[run[-1]].density for run in runs), default=0.0)
+    runs = [[found[k] for k in part] for part in np.split(near, np.flatnonzero(np.diff(near) > 1) + 1) if part.size]
+    return max(runs, key=lambda part: part[0].density / part[-1].density, default=[])
+
+
+def plateau(found: Sequence[Level], height: float) -> list[Level]:
+    """`run` of the best models."""
+    return run(found, np.array([one.star for one in found]), height)
+
+
+def pooled(found: Sequence[Level]) -> Float[np.ndarray, " q"]:
+    """All D_i of the best models whose D* is below 0.95, and of other seeds that are about as good."""
+    return np.concatenate([np.zeros(0), *(one.alike.ravel() for one in found if one.star < LEAVES)])
+
+
+def orthogonal_loss(n: int, m: int, p: float) -> float:
+    """The loss of m orthogonal features and n - m that are not learned, (n - m)(p/3 - p^2/4); D* = 1."""
+    return float((n - m) * theory.dropped_loss(p, 1.0))
+
+
+def digons_loss(n: int, m: int, p: float) -> float:
+    """The loss of m digons of unit vectors and n - 2m others not learned, m p^2/3 + (n - 2m)(p/3 - p^2/4); D* = 1/2."""
+    return float(m * theory.antipodal_loss(p, 1.0, 1.0) + (n - 2 * m) * theory.dropped_loss(p, 1.0))
+
+
+def stretch(found: Sequence[Level], stars: Num[np.ndarray, " l"], height: float) -> float:
+    """The ratio of the densities at the ends of `run`; 0 if there is none."""
+    levels = run(found, stars, height)
+    return levels[0].density / levels[-1].density if levels else 0.0
 
 
 def fall(stars: Num[np.ndarray, " l"], at: Num[np.ndarray, " l"], height: float) -> float:

@@ -90,6 +90,7 @@ def test_claims(loaded):
     assert verdicts(loaded, few)[1] is False
     assert verdicts(loaded, good | {8: 0.5 * ideal(8)})[2] is False
     assert verdicts(loaded, {8: np.full(6, 0.9)}) == [None, None, True]
+    assert [claim.check(tree(good)).seeds for claim in loaded.claims] == [1, 1, 1]
 
 
 def test_the_figure_draws(loaded):

@@ -43,6 +43,7 @@ def verdicts(loaded: Experiment, counts: dict[int, np.ndarray]) -> list[bool | N
 def test_claims(loaded):
     good = {m: ideal(m) for m in (5, 10, 20)}
     assert verdicts(loaded, good) == [True, True, True]
+    assert [claim.check(tree(good)).seeds for claim in loaded.claims] == [1, 1, 1]
     assert verdicts(loaded, good | {5: 0.7 * ideal(5)}) == [False, True, True]
     steady = np.where(SPARSE, 2.0 + 0.01 * P, 1.0)
     assert verdicts(loaded, {5: steady, 10: steady}) == [True, False, True]

@@ -20,7 +20,7 @@ SHORTER = {
     "basic_80_20": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
     "abs_100_40": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
     "uniform_geometry": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
-    "uniform_geometry_200_20": ["schedule.steps=30", "seed=1"],
+    "uniform_geometry_200_20": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.3,0.1]"],
 }
 DENSITIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 

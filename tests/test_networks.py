@@ -56,3 +56,47 @@ def test_a_model_without_components_is_an_empty_drawing():
     ax = Figure().add_subplot()
     networks.network(ax, np.zeros((2, 3)), [])
     assert not ax.lines and set(networks.COLOURS) == {*tegum.SIZES, tegum.OTHER}
+
+
+def test_features_in_a_plane_are_numbered_around_it_from_the_longest():
+    W = tegum.polygon(5)[:, [3, 1, 0, 4, 2]] * [1, 1, 1, 1, 1.2]
+    np.testing.assert_allclose(networks.around(W), tegum.polygon(5) * [1.2, 1, 1, 1, 1], atol=1e-9)
+
+
+def test_features_in_three_dimensions_stand_upright_component_by_component():
+    bipyramid = tegum.product(tegum.simplex(1), tegum.polygon(5))
+    frame = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    W = networks.upright((frame @ bipyramid)[:, [4, 0, 6, 2, 1, 3, 5]])
+    np.testing.assert_allclose(np.abs(W[2]), [0] * 5 + [1, 1], atol=1e-9)
+    turns = np.diff(np.unwrap(np.arctan2(W[1, :5], W[0, :5])))
+    np.testing.assert_allclose(turns, 2 * np.pi / 5, atol=1e-9)
+    np.testing.assert_allclose(
+        networks.tilted(W)[:, 5:], np.cos(networks.TILT) * np.stack([[0, 0], W[2, 5:]]), atol=1e-9
+    )
+    heights = np.abs(networks.upright(frame @ tegum.antiprism())[2])
+    np.testing.assert_allclose(heights, 1 / np.sqrt(3), atol=1e-9)  # two squares
+
+
+def test_nodes_have_their_features_numbers():
+    ax = Figure().add_subplot()
+    W = tegum.product(tegum.simplex(1), np.ones((1, 1)))
+    networks.network(ax, W, tegum.components(W), numbered=True)
+    assert sorted(text.get_text() for text in ax.texts) == ["0", "1", "2"]
+
+
+def test_fractions_are_those_of_shapes_and_of_the_notebook():
+    ax = Figure().add_subplot()
+    networks.fractions(ax)
+    heights = sorted(line.get_ydata()[0] for line in ax.lines)
+    np.testing.assert_allclose(
+        heights, [0, 3 / 20, 1 / 4, 2 / 7, 1 / 3, 3 / 8, 2 / 5, 1 / 2, 2 / 3, 3 / 4, 4 / 5, 5 / 6]
+    )
+    assert {text.get_text() for text in ax.texts} >= {"2/3  triangle", "0  not learned", "3/20"}
+
+
+def test_dots_are_sorted_from_side_to_side():
+    ax = Figure().add_subplot()
+    networks.side_by_side(ax, (1.0, 10.0), np.array([3.0, 1.0, 2.0]), np.array(["red", "blue", "black"]))
+    x, y = np.asarray(ax.collections[0].get_offsets()).T
+    np.testing.assert_allclose(y, [1, 2, 3])
+    np.testing.assert_allclose(np.log10(x), [0.1, 0.5, 0.9])

@@ -129,3 +129,9 @@ def test_a_chain_is_one_component_however_long():
 def test_a_model_that_represents_nothing_or_diverged_has_no_component():
     for W in (np.zeros((2, 3)), np.full((2, 3), np.nan), np.zeros((2, 0))):
         assert tegum.components(W) == [] and tegum.census([]) == {}
+
+
+def test_the_part_of_the_features_that_is_in_components_of_few_dimensions():
+    found = tegum.components(tegum.product(tegum.simplex(1), tegum.simplex(4)))
+    assert tegum.part(found, 3) == pytest.approx(2 / 7) and tegum.part(found, 4) == 1
+    assert np.isnan(tegum.part([], 3))

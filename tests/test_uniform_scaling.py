@@ -45,18 +45,31 @@ def sizes(**factors: float) -> xr.DataTree:
 
 
 def test_growth_is_judged_by_the_number_of_features_learned(scaling):
-    assert judged(scaling, sizes()) == [True, True, True]
-    assert judged(scaling, sizes(double=2.3)) == [False, True, False]
-    assert judged(scaling, sizes(wide=1.2)) == [True, False, False]
-    assert judged(scaling, sizes(wide=1.06)) == [True, True, True]
-    assert judged(scaling, sizes(small=6, double=12, wide=6)) == [None, None, None]  # all features: n limits them
-    assert judged(scaling, xr.DataTree()) == [None] * 3
+    assert judged(scaling, sizes()) == [True] * 4
+    assert judged(scaling, sizes(double=2.3)) == [False, True, False, False]
+    assert judged(scaling, sizes(wide=1.2)) == [True, False, False, False]
+    assert judged(scaling, sizes(wide=1.03)) == [True] * 4
+    assert judged(scaling, sizes(small=6, double=12, wide=6)) == [None] * 4  # all features: n limits them
+    assert judged(scaling, xr.DataTree()) == [None] * 4
+
+
+def test_the_best_seed_counts(scaling):
+    models = sizes()
+    ds = models["n200_m20"].to_dataset()
+    ds["loss"], worse = ds["loss"] + ds["seed"], ds["seed"] > 0
+    ds["dimensions_per_feature"] = ds["dimensions_per_feature"].where(~worse, 1.0)
+    models["n200_m20"] = ds
+    assert judged(scaling, models) == [True] * 4
+    assert all(claim.check(models).seeds == 3 for claim in scaling.claims)
+
+
+def test_the_figure_names_the_sizes(scaling):
     with plots.style():
         figure = scaling.figure(sizes())
         figure.canvas.draw()
     assert [line.get_label() for line in figure.axes[0].lines[:3]] == [
-        "n = 100, m = 10",
-        "n = 200, m = 20",
-        "n = 200, m = 10",
+        "$n = 100$, $m = 10$",
+        "$n = 200$, $m = 20$",
+        "$n = 200$, $m = 10$",
     ]
     assert isinstance(scaling.figure(xr.DataTree()), Figure)
