@@ -254,13 +254,13 @@ class SignedFeatures(AbstractIndependentFeatures):
         return 2 * uniform - 1
 
 
-def density_refusal(what: str, least: float, largest: float) -> str | None:
-    """Why densities between these cannot be drawn; None where they can."""
-    if least >= SMALLEST_DENSITY * (1 - 1e-6) and largest <= 1 + 1e-6:
+def density_refusal(what: str, least: float, largest: float, smallest: float = SMALLEST_DENSITY) -> str | None:
+    """Why densities between `least` and `largest` cannot be drawn; None where they can."""
+    if least >= smallest * (1 - 1e-6) and largest <= 1 + 1e-6:
         return None
     return (
-        f"{what} must lie in [{SMALLEST_DENSITY:g}, 1], got {least:g} to {largest:g} over the levels of the axes."
-        f" A draw has 23 bits: below {SMALLEST_DENSITY:g} it can no longer tell how often a feature is active."
+        f"{what} must lie in [{smallest:g}, 1], got {least:g} to {largest:g} over the levels of the axes. A draw has 23"
+        f" bits: below {smallest:g} it can no longer tell how often a feature is active."
     )
 
 

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from superpose import draws
-from superpose.features import AbstractSparseFeatures, density_refusal, first_active
+from superpose.features import SMALLEST_DENSITY, AbstractSparseFeatures, density_refusal, first_active
 from superpose.leaves import Scalar, scalar
 
 Sets = Float[Array, "sets batch"]
@@ -48,8 +48,15 @@ class AbstractSets(AbstractSparseFeatures):
         """k, the features of a set."""
         return self.n // self.sets
 
+    @property
+    @abc.abstractmethod
+    def rivals(self) -> int:
+        """How many features share the probability of their set."""
+
     def refusal(self, ends: Mapping[str, tuple[float, float]]) -> str | None:
-        return density_refusal("A set's density, 1 - sparsity,", *ends.get("density", (float(self.density),) * 2))
+        """The density of a set, of which each of its features must keep enough."""
+        least, largest = ends.get("density", (float(self.density),) * 2)
+        return density_refusal("A set's density, 1 - sparsity,", least, largest, self.rivals * SMALLEST_DENSITY)
 
     def noise(self, batch: int, *, key: PRNGKeyArray) -> Noise:
         set_key, value_key = jax.random.split(key)
@@ -106,6 +113,10 @@ class CorrelatedSets(AbstractSets):
     def values(self) -> int:
         return self.n
 
+    @property
+    def rivals(self) -> int:
+        return 1
+
     def fill(self, active: Active, fresh: Sets, values: Float[Array, "n batch"]) -> Float[Array, "n batch"]:
         return jnp.where(jnp.repeat(active, self.size, axis=0), values, 0.0)
 
@@ -120,7 +131,7 @@ class AnticorrelatedSets(AbstractSets):
     Args:
         n: number of features.
         sets: number of sets; divides n.
-        density: p = 1 - S of a set, in [1e-5, 1]; what the axis `sparsity` sets. A feature is active with p / k.
+        density: p = 1 - S of a set, in [k 1e-5, 1]; what the axis `sparsity` sets. A feature is active with p / k.
     """
 
     n: int = eqx.field(static=True)
@@ -136,6 +147,10 @@ class AnticorrelatedSets(AbstractSets):
     @property
     def values(self) -> int:
         return self.sets
+
+    @property
+    def rivals(self) -> int:
+        return self.size
 
     def fill(self, active: Active, fresh: Sets, values: Sets) -> Float[Array, "n batch"]:
         member = jnp.minimum(jnp.floor(fresh * self.size), self.size - 1)

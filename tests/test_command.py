@@ -83,6 +83,10 @@ CASES = [
         "A set's density, 1 - sparsity, must lie in [1e-05",
     ),
     ("features=anticorrelated features.sets=2 path={target:features.density,points:[0.1,2]}", "got 0.1 to 2 over"),
+    (
+        "features=anticorrelated features.sets=2 sparsity.density=[1e-5]",
+        "A set's density, 1 - sparsity, must lie in [2e",
+    ),
     ("features=correlated features.sets=3", "`features.sets` must divide the number of features, n = 4, got 3"),
     ("features=anticorrelated features.sets=0", "`features.sets` must divide the number of features, n = 4, got 0"),
     ("penalty=hidden_l1 penalty.strength=-0.1", "`penalty.strength` must be a finite number of at least 0, got -0.1"),

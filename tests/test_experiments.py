@@ -17,8 +17,11 @@ from superpose.experiment import Claim, Experiment, Verdict, load_experiment
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
 SHORTER = {
+    "almost_orthogonal": ["schedule.steps=20", "seed=1"],
     "basic_80_20": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
+    "compressed_sensing": ["schedule.steps=30", "seed=1"],
     "abs_100_40": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
+    "geom_transform": ["record.steps=12"],
     "uniform_geometry": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
     "uniform_geometry_200_20": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.3,0.1]"],
 }
