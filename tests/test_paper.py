@@ -17,7 +17,7 @@ FAIL = {
         "So are the models' means without the worst, the paper's reduction.",
         "Superposition ends at the density at which the closed forms cross.",
     },
-    "phase_change_path": set(),
+    "phase_change_path": {"Either solution goes on as a minimum beyond the crossing: hysteresis."},
     "mcgrath_surfaces": {"From a to b W moves continuously."},
     "loss_terms": set(),
     "polytope_table": {"Three features are a triangle at 1 - S = 0.1, too."},
