@@ -57,8 +57,10 @@ def needs_the_norm(found: Curves) -> Verdict:
         words = f"at {found.strength[k]:.3g}, a length of {length:.2f}: {told(found, k)}"
     at = np.flatnonzero(np.isclose(found.strength, PAPER))
     words += "".join(f"; at {PAPER:g}: {told(found, int(place))}" for place in at)
-    back = [] if k is None else np.flatnonzero((found.without.mean(axis=1) <= strengths.MOST)[k:]) + k
-    words += f"; back at {found.strength[back[0]]:.3g}" if len(back) else ""
+    after = slice(0, 0) if k is None else slice(k, None)
+    for word, there in (("back", found.superposed > 0), ("no features", found.represented == 0)):
+        again = found.strength[after][there[after].mean(axis=1) > strengths.MOST]
+        words += f"; {word} from {again[0]:.3g} on" if len(again) else ""
     holds = k is not None and NEAR[0] <= found.strength[k] <= NEAR[1]
     return Verdict(bool(holds), words, f"gone at a strength of {NEAR[0]:g} to {NEAR[1]:g}", seeds=found.loss.shape[1])
 

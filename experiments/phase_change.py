@@ -33,12 +33,12 @@ NONE, WHOLE = 1e-3, 0.05  # what counts as no superposition; how near to 0 and 1
 def figure(tree: xr.DataTree) -> Figure:
     """All panels of the first variant that has a map."""
     found = [shown for label in tree.children if (shown := charts.chart(tree, label)) is not None]
-    return of_one(found[0]) if found else Figure(figsize=(6.9, 4.3))
+    return of_one(found[0]) if found else Figure(figsize=(6.9, 4.1))
 
 
 def of_one(shown: Chart) -> Figure:
     """Theory, the best models, where the two differ, the seeds that agree; below, other reductions of the seeds."""
-    figure = Figure(figsize=(6.9, 4.3))
+    figure = Figure(figsize=(6.9, 4.1))
     axes = figure.subplots(2, 4)
     panels.theory_map(axes[0, 0], shown)
     panels.trained_map(axes[0, 1], shown, shown.best, "best model")

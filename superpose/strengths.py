@@ -119,21 +119,21 @@ def figure(tree: xr.DataTree, axis: str, label: str, cost: str, mark: float | No
 
 def caption(found: Curves, mark: float | None) -> str:
     """Sizes, seeds, and what the vertical lines are."""
-    words = [f"{found.note}; medians of {found.loss.shape[1]} seeds and the half of them around"]
+    said, lines = f"{found.note}; medians of {found.loss.shape[1]} seeds and the half of them around", []
     if found.removed is not None:
-        words.append(f"dashed: superposition first gone, at {found.strength[found.removed]:g}")
+        lines.append(f"dashed: superposition first gone, at {found.strength[found.removed]:g}")
     if mark is not None:
-        words.append(f"dotted: the paper's {mark:g}")
-    return "; ".join(words)
+        lines.append(f"yellow: the paper's {mark:g}")
+    return "\n".join(filter(None, [said, "; ".join(lines)]))
 
 
 def finish(ax: Axes, found: Curves, mark: float | None = None) -> None:
     """The axis of strengths; where superposition first ends, and where it does in the paper."""
     across(ax, found)
-    lines = ((None if found.removed is None else found.strength[found.removed], "--"), (mark, ":"))
-    for place, line in lines:
-        if place is not None:
-            ax.axvline(place, color=plots.FAINT, linewidth=0.8, linestyle=line, zorder=0)
+    if mark is not None:
+        ax.axvline(mark, color=plots.YELLOW, alpha=0.4, linewidth=3, zorder=0)
+    if found.removed is not None:
+        ax.axvline(found.strength[found.removed], color="#777777", linewidth=0.8, linestyle="--", zorder=0)
 
 
 def far_apart(found: Curves) -> float | None:
