@@ -20,7 +20,7 @@ FAIL = {
     "phase_change_path": set(),
     "mcgrath_surfaces": {"From a to b W moves continuously."},
     "loss_terms": set(),
-    "polytope_table": {"Three features are a triangle at 1 - S = 0.1, too."},
+    "polytope_table": set(),
     "uniform_geometry": {
         "The D_i cluster at 1/2, and at 3/4, 2/3, 2/5 or 3/8.",
         "Feature dimensionalities cluster at 3/4, the tetrahedron.",
