@@ -155,19 +155,22 @@ def clustering(tree: xr.DataTree) -> Verdict:
 
 
 def at_fraction(name: str) -> Claim:
-    """A line of D_i at the fraction of a shape."""
+    """A line of D_i at the fraction of a shape, of all densities together; and at which of them alone there is one."""
     fraction = theory.POLYTOPES[name]
 
     def check(tree: xr.DataTree) -> Verdict:
-        values = uniform.pooled(uniform.levels(tree))
-        if not values.size:
+        found = [one for one in uniform.levels(tree) if one.star < uniform.LEAVES]
+        if not found:
             return Verdict(None, "nothing: no model with D* below 0.95")
+        values = uniform.pooled(found)
+        own = [one.sparse for one in found if tegum.line(one.alike.ravel(), fraction)]
         words = "{} D_i below, at and above it".format(", ".join(map(str, tegum.around(values, fraction))))
+        places = f", from 1/(1-S) = {own[0]:.3g} to {own[-1]:.3g}" if own else ""
+        words += f"; {len(own)} of {len(found)} densities have a line of their own{places}"
         return Verdict(tegum.line(values, fraction), words, LINE, seeds=uniform.seeds_of(tree))
 
-    words = (
-        f"{networks.FRACTIONS[name]}, the {name}" if name in networks.FRACTIONS else "0, features that are not learned"
-    )
+    place = networks.FRACTIONS.get(name, "0")
+    words = f"{place}, {f'the {name}' if name in networks.FRACTIONS else 'features that are not learned'}"
     return Claim(f"Feature dimensionalities cluster at {words}.", SHARES, check)
 
 
@@ -191,12 +194,10 @@ def all_in_digons(tree: xr.DataTree) -> Verdict:
         return Verdict(None, "nothing: no three neighbouring densities with D* near 1/2 and n > 2 m")
     n, m = levels[0].sizes
     counts = [[int(np.sum(np.abs(one.shares - at) <= HALF)) for at in (0.5, 0.0)] for one in levels]
-    words = ", ".join(
-        f"{half} and {none} at {one.sparse:.3g}" for (half, none), one in zip(counts, levels, strict=True)
-    )
+    words = [f"{a} and {b} at {one.sparse:.3g}" for (a, b), one in zip(counts, levels, strict=True)]
     return Verdict(
         all(count == [2 * m, n - 2 * m] for count in counts),
-        f"within {HALF:g} of 1/2 and of 0, at 1/(1-S): {words}",
+        f"within {HALF:g} of 1/2 and of 0, at 1/(1-S): {', '.join(words)}",
         f"{2 * m} and {n - 2 * m}, at all densities of the plateau but its ends",
         seeds=uniform.seeds_of(tree),
     )
@@ -226,9 +227,8 @@ def crossing(tree: xr.DataTree) -> Verdict:
     count = min(len(one.spread) for one in found)
     each = [uniform.fall(np.array([one.spread[k] for one in found]), at, 0.75) for k in range(count)]
     words = f"D* falls through 3/4 at 1/(1-S) = {place:.3g}"
-    expected = f"{CROSSING:.3g} within 10%"
-    holds = abs(place / CROSSING - 1) <= 0.1
-    return Verdict(holds, words, expected, (float(np.nanmin(each)), float(np.nanmax(each))), count)
+    interval = float(np.nanmin(each)), float(np.nanmax(each))
+    return Verdict(abs(place / CROSSING - 1) <= 0.1, words, f"{CROSSING:.3g} within 10%", interval, count)
 
 
 def packed(tree: xr.DataTree) -> Verdict:
