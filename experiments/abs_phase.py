@@ -20,13 +20,13 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Int, PRNGKeyArray
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from superpose import diagrams, neurons, plots, selection, statistics
+from superpose import dedicated, diagrams, neurons, plots, selection, statistics
 from superpose.experiment import Claim, Experiment, Verdict
 from superpose.models import AbstractToyModel
 from superpose.task import Task
@@ -41,6 +41,7 @@ MOST = 0.9  # of importances or cells
 DENSE, SPARSE = 0.9, 0.02
 ABOVE = 1.02  # how many times the loss of dedicated neurons the best seed may have
 GAIN = plots.Scale(plots.VIRIDIS, 0.0, 1.0, extend="max")
+REACHED = plots.Scale(plots.VIRIDIS, 0.0, 1.0)
 
 
 def measure(model: AbstractToyModel, task: Task, key: PRNGKeyArray) -> dict[str, Array]:
@@ -68,22 +69,6 @@ def phase(ds: xr.Dataset) -> xr.DataArray:
     return found.drop_vars("seed", errors="ignore").assign_attrs(long_name="phase of the extra feature", **words)
 
 
-def dedicated_loss(p: Float[np.ndarray, "..."], r: Float[np.ndarray, "..."], m: int) -> Float[np.ndarray, "..."]:
-    """The lowest loss of m neurons without superposition, of three features of importances 1, 1, r.
-
-    A feature costs, times its importance: 0 where both its signs are computed; p/3 - p^2/4 where none is (y' = p/2);
-    and where one is, y' = c ReLU(x) + b,
-
-        p/2 (b^2/4 + 1/3 - b + b^2) + (1 - p) b^2 = p/6 - p^2 / (16 - 6 p)   at b = 2 p / (8 - 3 p), c = 1 - 3 b / 2
-
-    Of all ways to spread m neurons over the signs, the best.
-    """
-    p, r = np.broadcast_arrays(np.asarray(p, np.float64), np.asarray(r, np.float64))
-    cost = np.stack([p / 3 - p**2 / 4, p / 6 - p**2 / (16 - 6 * p), 0 * p])
-    ways = [way for way in np.ndindex(3, 3, 3) if sum(way) <= m]
-    return np.min([cost[a] + cost[b] + r * cost[c] for a, b, c in ways], axis=0)
-
-
 def arrays(tree: xr.DataTree, label: str) -> xr.Dataset | None:
     """A variant over density (falling) and importance; None unless it is of three features."""
     if label not in tree.children or "extra" not in tree[label]:
@@ -101,7 +86,9 @@ def filled(ds: xr.Dataset) -> tuple[xr.Dataset, str]:
     seeds within 1% of the best (or as near as its error tells).
     """
     known, lowest = selection.trained(ds).any("seed").values, ds["loss"].min("seed")
-    bound = dedicated_loss(ds["density"].values[:, None], ds["importance"].values, ds.sizes["hidden"])
+    r = ds["importance"].values
+    worth = np.stack([np.ones_like(r), np.ones_like(r), r], axis=-1)
+    bound = dedicated.loss(ds["density"].values[:, None], worth, ds.sizes["hidden"])
     reached = (ds["loss"] <= 1.01 * lowest + 2 * ds["loss_standard_error"]).mean("seed")
     ds = ds.assign(gain=lowest / bound, reached=reached.where(lowest.notnull()))
     down, right = -np.log(ds["density"].values), np.log(ds["importance"].values)
@@ -114,7 +101,7 @@ def filled(ds: xr.Dataset) -> tuple[xr.Dataset, str]:
     whole = whole.rename(row="sparsity", column="importance").transpose("sparsity", "importance", "seed", ...)
     whole = whole.assign_coords({name: ds[name] for name in ("sparsity", "importance", "density")})
     rest = "" if known.all() else f", {known.mean():.1%} of the cells trained, others drawn as the nearest"
-    return statistics.best(whole), f"n = {FEATURES}, {selection.best_of(whole)}{rest}"
+    return statistics.best(whole), f"$n = {FEATURES}$, {selection.best_of(whole)}{rest}"
 
 
 def figure(tree: xr.DataTree) -> Figure:
@@ -129,17 +116,18 @@ def figure(tree: xr.DataTree) -> Figure:
         x, y = best["importance"].values, best["density"].values
         states = np.where(best["loss"].notnull(), best["extra"], -1).astype(int)
         palette = np.concatenate([to_rgba_array(COLOURS), np.zeros((1, 4))])
-        panel(row[0], x, y, palette[states], f"m = {m}: phase of the extra feature")
+        panel(row[0], x, y, palette[states], f"$m = {m}$: phase of the extra feature")
         diagrams.interfaces(row[0], x, y, states, color="black", linewidth=0.5)
-        panel(row[1], x, y, diagrams.of_scale(GAIN, best["gain"].values), "best loss / dedicated neurons'")
-        panel(row[2], x, y, diagrams.of_scale(GAIN, best["reached"].values), "seeds within 1% of the best")
+        panel(row[1], x, y, diagrams.of_scale(GAIN, best["gain"].values), "best loss")
+        panel(row[2], x, y, diagrams.of_scale(REACHED, best["reached"].values), "seeds that find it")
         row[0].set_ylabel("feature density $1 - S$")
-        plots.colorbar(list(row[1:]), GAIN, "")
+        plots.colorbar(row[1], GAIN, "loss / that of dedicated neurons")
+        plots.colorbar(row[2], REACHED, "share of seeds within 1%")
     for ax in axes[-1]:
         ax.set_xlabel("relative importance")
     handles = [Patch(facecolor=colour, label=word) for colour, word in zip(COLOURS, PHASES, strict=True)]
     figure.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
-    figure.supxlabel("\n".join(said), fontsize=7)
+    figure.supxlabel("\n".join([*said, "loss 1: no better than dedicated neurons"]), fontsize=7)
     return figure
 
 
@@ -162,7 +150,7 @@ def claim(text: str, label: str, check: Check, expected: str) -> Claim:
             return Verdict(None, f"nothing: the arrays lack a map of the variant {label} that can tell")
         return Verdict(holds, measured, expected, seeds=ds.sizes["seed"])
 
-    return Claim(text, SOURCE, verdict)
+    return Claim(text, SOURCE, verdict, ours=True)
 
 
 def at_density(best: xr.Dataset, density: float, *, below: bool) -> np.ndarray:

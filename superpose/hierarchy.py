@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Num
 
 from superpose import geometry
 
-PRIVILEGED = ("ReLUHidden", "UntiedReLUHidden")
+PRIVILEGED = ("ReLUHidden", "BiasedReLUHidden", "UntiedReLUHidden")
 SIGNED = ("UntiedReLUHidden",)
 SIGNIFICANT = 0.2
 """The share of a neuron's largest weight from which a weight counts."""
