@@ -64,7 +64,9 @@ def figure(tree: xr.DataTree) -> Figure:
         stacks.stack(ax, W, stacks.of_features(n), span=stacks.limits([W1, W2.T]), labelled=True)
         ax.set(title=title, xlabel="neuron", yticks=[-1, 0, 1])
     losses(axes[3], ds)
-    said = [f"n = {n}, m = {len(W1)}", note, f"a to c {selection.best_of(ds)}"]
+    rest = [word for word in note.split(", ") if not word.startswith("sparsity")]
+    density = f"$1-S = {float(ds['density']):.3g}$"
+    said = [f"$n = {n}$, $m = {len(W1)}$", density, *rest, f"a to c {selection.best_of(ds)}"]
     figure.supxlabel(", ".join(filter(None, said)) + "; colour and number: feature", fontsize=7)
     for ax, letter in zip(axes, "abcd", strict=True):
         ax.set_title(f"$\\bf{{{letter}}}$  {ax.get_title()}", loc="left")
@@ -102,7 +104,7 @@ def losses(ax: Axes, ds: xr.Dataset) -> None:
     relative = np.sort(ds["loss"].values[np.isfinite(ds["loss"].values)]) / nothing_done(ds)
     ax.plot((np.arange(len(relative)) + 1) / max(len(relative), 1), np.maximum(relative, 1e-12), ".", markersize=2)
     ax.axhline(ZERO, color=plots.FAINT, linewidth=0.6, zorder=0)
-    ax.text(0.98, ZERO, "below: counts as 0", ha="right", va="top", fontsize=7)
+    ax.text(0.98, 0.4 * ZERO, "below:\ncounts as 0", ha="right", va="top", fontsize=7)
     ax.set(title="all seeds", xlabel="share of seeds", ylabel="loss / loss of $y' = 0$", yscale="log", xlim=(0, 1))
 
 

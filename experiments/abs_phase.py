@@ -6,8 +6,9 @@ without superposition. What becomes of the extra feature, the last? Its output w
 
     0 not computed          y'_i(e_i) and y'_i(-e_i) rise by at most 1/2 above y'_i(0)
     1 one sign              one of them does rise by more
-    2 dedicated             both do, by neurons that respond to no other feature
-    3 in superposition      one or both do, and one of its neurons responds to another feature, too
+    2 dedicated             both do, by neurons of its own
+    3 in superposition      one or both do, and one of its neurons is shared: beside it, another feature i comes in with
+                            |W1_ji| > 0.2 |W1_j,extra|, or is passed on, |W1_ji| W2_ij > 0.2
 
     python -m superpose.run experiment=abs_phase
 
@@ -54,8 +55,9 @@ def extra_phase(model: AbstractToyModel) -> Int[Array, ""]:
     W1, W2 = (getattr(model, name) for name in ("W1", "W2"))
     unit = jnp.zeros((W1.shape[1], 1)).at[-1].set(1.0)
     rise = jnp.stack([(model(sign * unit) - model(0 * unit))[-1, 0] for sign in (1.0, -1.0)]) > COMPUTED
-    passes = jnp.abs(W1[:, -1]) * W2[-1] > PASSES
-    shared = jnp.any(passes & (jnp.sum(neurons.responses(W1), axis=1) > 1))
+    into, passes = jnp.abs(W1), jnp.abs(W1) * W2.T > PASSES
+    others = (into[:, :-1] > neurons.RESPONDS * into[:, -1:]) | passes[:, :-1]
+    shared = jnp.any(passes[:, -1] & jnp.any(others, axis=1))
     found = jnp.where(jnp.any(rise) & shared, 3, jnp.sum(rise))
     finite = jnp.isfinite(W1).all() & jnp.isfinite(W2).all()
     return jnp.where(finite, found, -1).astype(jnp.int8)
@@ -209,6 +211,7 @@ experiment = Experiment(
     figure=figure,
     measure=measure,
     dims={"extra": ()},
+    version="2",
     attributes={"extra": {"long_name": "phase of the extra feature", "units": "1"}},
     phase=phase,
     claims=(

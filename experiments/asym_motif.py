@@ -123,7 +123,9 @@ def figure(tree: xr.DataTree) -> Figure:
             ax.set(title=title if k == 0 else "", xlabel="neuron" if k == 1 else "")
         row[0].set_ylabel(label)
     figure.legend(handles=stacks.feature_key(n), title="feature", loc="outside right center", frameon=False)
-    said = ", ".join(filter(None, [f"n = {n}, m = {ds.sizes['hidden']}", note, selection.best_of(ds)]))
+    rest = [word for word in note.split(", ") if not word.startswith("sparsity")]
+    sizes = f"$n = {n}$, $m = {ds.sizes['hidden']}$, $1-S = {float(ds['density']):.3g}$"
+    said = ", ".join(filter(None, [sizes, *rest, selection.best_of(ds)]))
     figure.supxlabel(f"{said}; each neuron's largest weight in is 1 or \N{MINUS SIGN}1", fontsize=7)
     return figure
 

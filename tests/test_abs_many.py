@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
+from jaxtyping import Array
 
 from superpose import dedicated as closed
 from superpose import evaluation, neurons, plots
@@ -135,7 +136,7 @@ def test_the_figure_has_a_row_for_each_density_and_one_enlarged(levels):
 # a phase diagram of three features
 
 
-def model(W1: np.ndarray, W2: np.ndarray, b: tuple[float, ...] = (0.0, 0.0, 0.0)) -> UntiedReLUHidden:
+def model(W1: np.ndarray, W2: np.ndarray | Array, b: tuple[float, ...] = (0.0, 0.0, 0.0)) -> UntiedReLUHidden:
     arrays = (jnp.asarray(a, jnp.float32) for a in (W1, W2, b))
     return eqx.tree_at(lambda m: (m.W1, m.W2, m.b), UntiedReLUHidden(3, len(W1)), tuple(arrays))
 
@@ -154,6 +155,8 @@ def test_the_phases_of_the_extra_feature():
         np.array([[1.0, 0, 0.5], [-1, 0, 0], [0, 1, 0], [0, 0, -1]]),
         np.array([[1, 1, 0, 0], [0, 0, 1, 0], [2, 0, 0, 1.0]]),
     )
+    weak = model(np.array([[1.0, 0, 0.05], [-1, 0, 0], [0, 1, 0], [0, 0, -1]]), shared.W2.at[2, 0].set(20.0))
+    strong = model(np.array([[0.05, 0, 1.0], [-1, 0, 0], [0, 1, 0], [0, 0, -1]]), shared.W2.at[0, 0].set(20.0))
     found = [
         abs_phase.extra_phase(each)
         for each in (
@@ -161,10 +164,12 @@ def test_the_phases_of_the_extra_feature():
             dedicated(*FIRST, (2, 1)),
             dedicated(*FIRST, (2, 1), (2, -1)),
             shared,
+            weak,
+            strong,
             model(np.full((4, 3), np.nan), np.ones((3, 4))),
         )
     ]
-    assert [int(each) for each in found] == [0, 1, 2, 3, -1]
+    assert [int(each) for each in found] == [0, 1, 2, 3, 3, 3, -1]
 
 
 @pytest.mark.parametrize(("p", "r"), [(1.0, 0.5), (0.5, 3.0), (0.2, 0.1)])
