@@ -123,7 +123,7 @@ def figure(tree: xr.DataTree) -> Figure:
         panel(row[1], x, y, diagrams.of_scale(GAIN, best["gain"].values), "best loss")
         panel(row[2], x, y, diagrams.of_scale(REACHED, best["reached"].values), "seeds that find it")
         row[0].set_ylabel("feature density $1 - S$")
-        plots.colorbar(row[1], GAIN, "loss / that of dedicated neurons")
+        plots.colorbar(row[1], GAIN, "loss / dedicated neurons'")
         plots.colorbar(row[2], REACHED, "share of seeds within 1%")
     for ax in axes[-1]:
         ax.set_xlabel("relative importance")
