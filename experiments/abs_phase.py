@@ -6,8 +6,9 @@ without superposition. What becomes of the extra feature, the last? Its output w
 
     0 not computed          y'_i(e_i) and y'_i(-e_i) rise by at most 1/2 above y'_i(0)
     1 one sign              one of them does rise by more
-    2 dedicated             both do, by neurons that respond to no other feature
-    3 in superposition      one or both do, and one of its neurons responds to another feature, too
+    2 dedicated             both do, by neurons of its own
+    3 in superposition      one or both do, and one of its neurons is shared: beside it, another feature i comes in with
+                            |W1_ji| > 0.2 |W1_j,extra|, or is passed on, |W1_ji| W2_ij > 0.2
 
     python -m superpose.run experiment=abs_phase
 
@@ -20,13 +21,13 @@ from collections.abc import Callable
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Int, PRNGKeyArray
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from superpose import diagrams, neurons, plots, selection, statistics
+from superpose import dedicated, diagrams, neurons, plots, selection, statistics
 from superpose.experiment import Claim, Experiment, Verdict
 from superpose.models import AbstractToyModel
 from superpose.task import Task
@@ -41,6 +42,7 @@ MOST = 0.9  # of importances or cells
 DENSE, SPARSE = 0.9, 0.02
 ABOVE = 1.02  # how many times the loss of dedicated neurons the best seed may have
 GAIN = plots.Scale(plots.VIRIDIS, 0.0, 1.0, extend="max")
+REACHED = plots.Scale(plots.VIRIDIS, 0.0, 1.0)
 
 
 def measure(model: AbstractToyModel, task: Task, key: PRNGKeyArray) -> dict[str, Array]:
@@ -53,8 +55,9 @@ def extra_phase(model: AbstractToyModel) -> Int[Array, ""]:
     W1, W2 = (getattr(model, name) for name in ("W1", "W2"))
     unit = jnp.zeros((W1.shape[1], 1)).at[-1].set(1.0)
     rise = jnp.stack([(model(sign * unit) - model(0 * unit))[-1, 0] for sign in (1.0, -1.0)]) > COMPUTED
-    passes = jnp.abs(W1[:, -1]) * W2[-1] > PASSES
-    shared = jnp.any(passes & (jnp.sum(neurons.responses(W1), axis=1) > 1))
+    into, passes = jnp.abs(W1), jnp.abs(W1) * W2.T > PASSES
+    others = (into[:, :-1] > neurons.RESPONDS * into[:, -1:]) | passes[:, :-1]
+    shared = jnp.any(passes[:, -1] & jnp.any(others, axis=1))
     found = jnp.where(jnp.any(rise) & shared, 3, jnp.sum(rise))
     finite = jnp.isfinite(W1).all() & jnp.isfinite(W2).all()
     return jnp.where(finite, found, -1).astype(jnp.int8)
@@ -66,22 +69,6 @@ def phase(ds: xr.Dataset) -> xr.DataArray:
     found = best["extra"].where(best["loss"].notnull(), -1).astype(np.int8)
     words = {"flag_values": list(range(len(PHASES))), "flag_meanings": " ".join(w.replace(" ", "_") for w in PHASES)}
     return found.drop_vars("seed", errors="ignore").assign_attrs(long_name="phase of the extra feature", **words)
-
-
-def dedicated_loss(p: Float[np.ndarray, "..."], r: Float[np.ndarray, "..."], m: int) -> Float[np.ndarray, "..."]:
-    """The lowest loss of m neurons without superposition, of three features of importances 1, 1, r.
-
-    A feature costs, times its importance: 0 where both its signs are computed; p/3 - p^2/4 where none is (y' = p/2);
-    and where one is, y' = c ReLU(x) + b,
-
-        p/2 (b^2/4 + 1/3 - b + b^2) + (1 - p) b^2 = p/6 - p^2 / (16 - 6 p)   at b = 2 p / (8 - 3 p), c = 1 - 3 b / 2
-
-    Of all ways to spread m neurons over the signs, the best.
-    """
-    p, r = np.broadcast_arrays(np.asarray(p, np.float64), np.asarray(r, np.float64))
-    cost = np.stack([p / 3 - p**2 / 4, p / 6 - p**2 / (16 - 6 * p), 0 * p])
-    ways = [way for way in np.ndindex(3, 3, 3) if sum(way) <= m]
-    return np.min([cost[a] + cost[b] + r * cost[c] for a, b, c in ways], axis=0)
 
 
 def arrays(tree: xr.DataTree, label: str) -> xr.Dataset | None:
@@ -101,7 +88,9 @@ def filled(ds: xr.Dataset) -> tuple[xr.Dataset, str]:
     seeds within 1% of the best (or as near as its error tells).
     """
     known, lowest = selection.trained(ds).any("seed").values, ds["loss"].min("seed")
-    bound = dedicated_loss(ds["density"].values[:, None], ds["importance"].values, ds.sizes["hidden"])
+    r = ds["importance"].values
+    worth = np.stack([np.ones_like(r), np.ones_like(r), r], axis=-1)
+    bound = dedicated.loss(ds["density"].values[:, None], worth, ds.sizes["hidden"])
     reached = (ds["loss"] <= 1.01 * lowest + 2 * ds["loss_standard_error"]).mean("seed")
     ds = ds.assign(gain=lowest / bound, reached=reached.where(lowest.notnull()))
     down, right = -np.log(ds["density"].values), np.log(ds["importance"].values)
@@ -114,7 +103,7 @@ def filled(ds: xr.Dataset) -> tuple[xr.Dataset, str]:
     whole = whole.rename(row="sparsity", column="importance").transpose("sparsity", "importance", "seed", ...)
     whole = whole.assign_coords({name: ds[name] for name in ("sparsity", "importance", "density")})
     rest = "" if known.all() else f", {known.mean():.1%} of the cells trained, others drawn as the nearest"
-    return statistics.best(whole), f"n = {FEATURES}, {selection.best_of(whole)}{rest}"
+    return statistics.best(whole), f"$n = {FEATURES}$, {selection.best_of(whole)}{rest}"
 
 
 def figure(tree: xr.DataTree) -> Figure:
@@ -129,17 +118,18 @@ def figure(tree: xr.DataTree) -> Figure:
         x, y = best["importance"].values, best["density"].values
         states = np.where(best["loss"].notnull(), best["extra"], -1).astype(int)
         palette = np.concatenate([to_rgba_array(COLOURS), np.zeros((1, 4))])
-        panel(row[0], x, y, palette[states], f"m = {m}: phase of the extra feature")
+        panel(row[0], x, y, palette[states], f"$m = {m}$: phase of the extra feature")
         diagrams.interfaces(row[0], x, y, states, color="black", linewidth=0.5)
-        panel(row[1], x, y, diagrams.of_scale(GAIN, best["gain"].values), "best loss / dedicated neurons'")
-        panel(row[2], x, y, diagrams.of_scale(GAIN, best["reached"].values), "seeds within 1% of the best")
+        panel(row[1], x, y, diagrams.of_scale(GAIN, best["gain"].values), "best loss")
+        panel(row[2], x, y, diagrams.of_scale(REACHED, best["reached"].values), "seeds that find it")
         row[0].set_ylabel("feature density $1 - S$")
-        plots.colorbar(list(row[1:]), GAIN, "")
+        plots.colorbar(row[1], GAIN, "loss / dedicated neurons'")
+        plots.colorbar(row[2], REACHED, "share of seeds within 1%")
     for ax in axes[-1]:
         ax.set_xlabel("relative importance")
     handles = [Patch(facecolor=colour, label=word) for colour, word in zip(COLOURS, PHASES, strict=True)]
     figure.legend(handles=handles, loc="outside upper center", ncols=4, frameon=False)
-    figure.supxlabel("\n".join(said), fontsize=7)
+    figure.supxlabel("\n".join([*said, "loss 1: no better than dedicated neurons"]), fontsize=7)
     return figure
 
 
@@ -162,7 +152,7 @@ def claim(text: str, label: str, check: Check, expected: str) -> Claim:
             return Verdict(None, f"nothing: the arrays lack a map of the variant {label} that can tell")
         return Verdict(holds, measured, expected, seeds=ds.sizes["seed"])
 
-    return Claim(text, SOURCE, verdict)
+    return Claim(text, SOURCE, verdict, ours=True)
 
 
 def at_density(best: xr.Dataset, density: float, *, below: bool) -> np.ndarray:
@@ -221,6 +211,7 @@ experiment = Experiment(
     figure=figure,
     measure=measure,
     dims={"extra": ()},
+    version="2",
     attributes={"extra": {"long_name": "phase of the extra feature", "units": "1"}},
     phase=phase,
     claims=(

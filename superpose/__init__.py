@@ -30,6 +30,7 @@ _ROOMS = {
     "models": (
         "AbstractTiedModel",
         "AbstractToyModel",
+        "BiasedReLUHidden",
         "ElementwiseOutput",
         "ElementwiseOutputWithoutBias",
         "LeakyReLUOutput",

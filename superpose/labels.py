@@ -35,6 +35,7 @@ WEIGHTS = {
     "W1": "weights W_1, from the features to the hidden layer",
     "W2": "weights W_2, from the hidden layer to the outputs",
     "b": "bias b",
+    "c": "bias c of the hidden layer",
 }
 TRAINED_ATTRIBUTES = {
     name + end: {"long_name": told + when, "units": "1"}

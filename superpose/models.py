@@ -4,6 +4,7 @@
     ReLUOutput          x' = ReLU(W^T W x + b)
     ElementwiseOutput   x' = f(W^T W x + b), or without b, for any f that acts entry by entry
     ReLUHidden          x' = ReLU(W^T ReLU(W x) + b)
+    BiasedReLUHidden    x' = ReLU(W^T ReLU(W x + c) + b)
     UntiedReLUHidden    y' = ReLU(W2 ReLU(W1 x) + b)
     UntiedLinearHidden  y' = ReLU(W2 W1 x + b)
 
@@ -186,6 +187,26 @@ class ReLUHidden(AbstractToyModel):
 
     def encode(self, x: Float[Array, "n batch"]) -> Float[Array, "m batch"]:
         return jax.nn.relu(self.W @ x)
+
+    def decode(self, h: Float[Array, "m batch"]) -> Float[Array, "n batch"]:
+        return jax.nn.relu(self.W.T @ h + self.b[:, None])
+
+
+class BiasedReLUHidden(AbstractToyModel):
+    """h = ReLU(W x + c), x' = ReLU(W^T h + b): a positive hidden bias c keeps neurons active, and h linear in x (paper,
+    "Privileged Basis", on why its own model has none)."""
+
+    W: Float[Array, "m n"]
+    b: Float[Array, " n"]
+    c: Float[Array, " m"]
+    dims: ClassVar[Dims] = {"W": ("hidden", "feature"), "b": ("feature",), "c": ("hidden",)}
+    basis_privileged: ClassVar[bool] = True
+
+    def __init__(self, n: int, m: int):
+        self.W, self.b, self.c = jnp.zeros((m, n)), jnp.zeros(n), jnp.zeros(m)
+
+    def encode(self, x: Float[Array, "n batch"]) -> Float[Array, "m batch"]:
+        return jax.nn.relu(self.W @ x + self.c[:, None])
 
     def decode(self, h: Float[Array, "m batch"]) -> Float[Array, "n batch"]:
         return jax.nn.relu(self.W.T @ h + self.b[:, None])

@@ -18,6 +18,8 @@ eye; these thresholds are ours. Paper: "Superposition in a Privileged Basis" and
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
+import xarray as xr
 from jaxtyping import Array, Bool, Float, Int
 
 RESPONDS = 0.2
@@ -49,6 +51,15 @@ def rescaled(W1: Float[Array, "m n"], W2: Float[Array, "n m"]) -> tuple[Float[Ar
         W1, W2: weights into and out of the m neurons. A row of zeros stays, and so does its column.
     """
     peaks = _peaks(W1)
+    return W1 / peaks, W2 * peaks.T
+
+
+def weights(model: xr.Dataset) -> tuple[Float[np.ndarray, "m n"], Float[np.ndarray, "n m"]]:
+    """W1 and W2 of one untied model of labelled arrays, `rescaled`."""
+    W1 = model["W1"].transpose("hidden", "feature").values.astype(float)
+    W2 = model["W2"].transpose("feature", "hidden").values.astype(float)
+    peaks = np.abs(W1).max(axis=1, keepdims=True)
+    peaks = np.where(peaks == 0, 1.0, peaks)
     return W1 / peaks, W2 * peaks.T
 
 

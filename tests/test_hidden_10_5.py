@@ -77,6 +77,7 @@ def tree(models: dict[float, np.ndarray], seeds: int = 2) -> xr.DataTree:
     data = {name: (("sparsity", "seed", *dims[name]), np.asarray(a)) for name, a in both.items()}
     loss = np.broadcast_to(0.1 * (1 + np.arange(seeds)), W.shape[:2])
     data |= {"W": (("sparsity", "seed", "hidden", "feature"), W), "loss": (("sparsity", "seed"), loss)}
+    data["loss_standard_error"] = (("sparsity", "seed"), np.full(W.shape[:2], 1e-3))
     data["finite"] = (("sparsity", "seed"), np.ones(W.shape[:2], bool))
     data["feature_importance"] = (
         ("sparsity", "seed", "feature"),
@@ -148,3 +149,19 @@ def test_the_figure_draws_what_there_is(levels):
         figure.canvas.draw()
     assert isinstance(figure, Figure)
     assert [ax.get_title() for ax in figure.axes][:levels] == [f"$1-S = {p:g}$" for p in models]
+
+
+def test_a_code_of_few_seeds_with_a_close_rival_decides_nothing():
+    """Two seeds of losses 0.1 and so on: the second is zero, so that no sentence on a code is true of it."""
+    for second, expected in ((0.2, True), (0.1015, None), (0.1004, None)):
+        found = tree({0.03: IDEAL[0.03]})
+        ds = found["relu_hidden"].to_dataset()
+        ds["loss"] = ds["loss"].where(ds["seed"] == 0, second)
+        one = experiment.claims[8].check(xr.DataTree.from_dict({"relu_hidden": ds}))
+        assert one is not None and one.holds is expected
+    many = tree({0.03: IDEAL[0.03]}, seeds=8)["relu_hidden"].to_dataset()
+    many["W"] = many["W"].where(many["seed"] > 4, many["W"].isel(seed=0))
+    many["represented"] = many["represented"].where(many["seed"] > 4, many["represented"].isel(seed=0))
+    many["loss"] = many["loss"].where(many["seed"] > 4, 0.1).where(many["seed"] < 5, 0.1004)
+    five = experiment.claims[8].check(xr.DataTree.from_dict({"relu_hidden": many}))
+    assert five is not None and five.holds and "8 of 8 seeds" in five.measured

@@ -24,6 +24,7 @@ ROOMS = {
     "geometry": "",
     "neurons": "",
     "theory": "",
+    "dedicated": "",
     "tegum": "",
     "statistics": "labels",
     "plots": "",

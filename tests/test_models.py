@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from superpose.leaves import Scalar, scalar
 from superpose.models import (
     AbstractToyModel,
+    BiasedReLUHidden,
     Dims,
     Linear,
     ReLUHidden,
@@ -111,6 +112,17 @@ def test_a_relu_in_the_hidden_layer(arrays):
     expected = np.stack([np.maximum(W.T @ np.maximum(W @ x[:, k], 0) + b, 0) for k in range(BATCH)], axis=1)
     found = filled(ReLUHidden, *arrays[:2])(jnp.asarray(arrays[2]))
     np.testing.assert_allclose(found, expected, atol=12 * (N + M) * 2**-24)
+
+
+def test_a_hidden_bias_comes_before_the_relu(arrays):
+    """x' = ReLU(W^T ReLU(W x + c) + b) in float64; a large c keeps every neuron active: W^T W x + W^T c + b."""
+    W, b, x = (a.astype(np.float64) for a in arrays)
+    c = np.array([0.5, -1.0, 0.0])
+    model = eqx.tree_at(lambda m: m.c, filled(BiasedReLUHidden, *arrays[:2]), jnp.asarray(c, jnp.float32))
+    expected = np.maximum(W.T @ np.maximum(W @ x + c[:, None], 0) + b[:, None], 0)
+    np.testing.assert_allclose(model(jnp.asarray(arrays[2])), expected, atol=12 * (N + M) * 2**-24)
+    active = eqx.tree_at(lambda m: m.c, model, jnp.full(M, 20.0))
+    np.testing.assert_allclose(active.encode(jnp.asarray(arrays[2])), W @ x + 20, atol=32 * M * 2**-24)
 
 
 @pytest.mark.parametrize(("kind", "rectify"), [(UntiedReLUHidden, True), (UntiedLinearHidden, False)])

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.figure import Figure
 
 from superpose import neurons, plots, stacks
@@ -51,6 +52,12 @@ def test_rescaled_weights_are_the_same_model():
     np.testing.assert_allclose(jnp.abs(scaled[0]).max(axis=1), [1, 1, 0, 1, 1], rtol=1e-6)
 
 
+def test_the_weights_of_a_stored_model_are_rescaled():
+    model = xr.Dataset({"W1": (("feature", "hidden"), W1.T), "W2": (("feature", "hidden"), W2)})
+    for found, expected in zip(neurons.weights(model), neurons.rescaled(W1, W2), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 def test_the_neurons_of_a_tied_model():
     W = jnp.array([[1.0, 0.0, 0.1], [0.0, 0.7, -0.7]])
     assert neurons.kinds(W, W.T).tolist() == [1, 3]
@@ -89,3 +96,25 @@ def test_what_is_not_finite_is_left_out():
 def test_features_have_colours_of_their_own():
     assert len({tuple(colour) for colour in stacks.of_features(10)}) == 10
     np.testing.assert_array_equal(stacks.of_features(12)[10], stacks.of_features(12)[0])
+
+
+def test_stacks_stand_below_the_columns_of_their_matrices():
+    kinds = np.array([1, 3], np.int8)
+    W = np.array([[0.0, -2.0, 3.0], [0.0, 0.5, 0.0]])
+    model = xr.Dataset(
+        {"W": (("hidden", "feature"), W), "neuron_kind": ("hidden", kinds[::-1]), "neuron_primary": ("hidden", [2, 1])}
+    )
+    here = stacks.column(model, "here")
+    np.testing.assert_array_equal(here.W, W[::-1])  # the monosemantic neuron first
+    assert here.kinds.tolist() == [1, 3]
+    there = stacks.column(model, "there", privileged=False)
+    assert set(there.kinds.tolist()) == {stacks.NO_NEURON}
+    with plots.style():
+        figure = Figure()
+        stacks.below_matrices(figure, [here, there])
+        figure.draw_without_rendering()
+    above, _, below, _, bar = figure.axes
+    assert above.get_xlim() == below.get_xlim() == (-0.5, 1.5)
+    (drawn, under) = (ax.get_window_extent() for ax in (above, below))
+    np.testing.assert_allclose([drawn.x0, drawn.x1], [under.x0, under.x1])
+    assert bar.get_ylabel() == "$W_{ji}$"

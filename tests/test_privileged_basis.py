@@ -43,22 +43,24 @@ def test_the_share_of_features_along_a_hidden_unit():
 
 
 def tree(**changed: float) -> xr.DataTree:
-    """What the paper says, at two densities and three seeds; arguments replace numbers: linear_turned=1.2."""
+    """What the paper says, at two densities and three seeds; arguments replace numbers: hidden_relu_turned=1.2."""
     groups = {}
-    for label, kept in (("linear", 0.0), ("relu_hidden", 1.0)):
-        values = {"aligned": kept, "turned": 1.0 + kept, "dense": 1.0, "sparse": 4.0}
+    for label in (basis.LINEAR, basis.HIDDEN, basis.BIASED):
+        kept = float(label == basis.HIDDEN)
+        values = {"aligned": kept, "turned": 1.0 + kept, "dense": 1.0, "sparse": 4.0, "loss": 0.1 + 0.4 * kept}
+        values |= {"active": 0.97, "c": 0.5}
         values |= {key.removeprefix(f"{label}_"): value for key, value in changed.items() if key.startswith(label)}
         cell, size = ("sparsity", "seed"), (2, 3)
         counts = np.broadcast_to(np.array([values["dense"], values["sparse"]], int)[:, None, None], (2, 3, 5))
-        data = {name: (cell, np.full(size, values[name])) for name in ("aligned", "turned")}
+        data = {name: (cell, np.full(size, values[name])) for name in ("aligned", "turned", "active", "loss")}
         data |= {
             "neuron_features": ((*cell, "hidden"), counts),
             "neuron_kind": ((*cell, "hidden"), np.minimum(counts, 3)),
         }
         data |= {"neuron_primary": ((*cell, "hidden"), np.broadcast_to(np.arange(5), (2, 3, 5)))}
         W = np.broadcast_to(np.stack([ALONE, SHARED])[:, None], (2, 3, 5, 10))
-        data |= {"W": ((*cell, "hidden", "feature"), W), "loss": (cell, np.full(size, 0.1))}
-        data["finite"] = (cell, np.ones(size, bool))
+        data |= {"W": ((*cell, "hidden", "feature"), W), "finite": (cell, np.ones(size, bool))}
+        data["c"] = ((*cell, "hidden"), np.full((2, 3, 5), values["c"]))
         ds = xr.Dataset(data, {"sparsity": [0.25, 0.97], "seed": np.arange(3)})
         groups[label] = ds.assign_coords(density=1 - ds["sparsity"])
     return xr.DataTree.from_dict(groups)
@@ -69,17 +71,19 @@ def verdicts(found: xr.DataTree) -> list[bool | None]:
 
 
 BROKEN = {
-    "relu_hidden_aligned": (0.5, [0]),
-    "linear_aligned": (0.5, [1]),
-    "linear_turned": (1.1, [2, 3]),
-    "relu_hidden_turned": (1.05, [4, 5]),
-    "relu_hidden_dense": (2, [6]),
-    "relu_hidden_sparse": (1, [7]),
+    "hidden_relu_aligned": (0.5, [0]),
+    "no_hidden_relu_aligned": (0.5, [1]),
+    "no_hidden_relu_turned": (1.1, [2]),
+    "hidden_relu_turned": (1.05, [3, 4]),
+    "hidden_relu_sparse": (1, [5]),
+    "hidden_bias_active": (0.5, [6, 7]),
+    "hidden_bias_c": (-0.1, [6, 7]),
+    "hidden_bias_loss": (0.2, [8]),
 }
 
 
 def test_all_claims_hold_of_the_papers_sentences():
-    assert verdicts(tree()) == [True] * 8
+    assert verdicts(tree()) == [True] * 9
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -90,9 +94,9 @@ def test_a_claim_fails_where_its_sentence_does(name):
 
 
 def test_what_the_arrays_cannot_say_is_left_open():
-    one = xr.DataTree.from_dict({"linear": tree()["linear"].to_dataset().isel(sparsity=[0])})
-    assert verdicts(one) == [None, True, True, None, None, None, None, None]
-    assert verdicts(xr.DataTree()) == [None] * 8
+    one = xr.DataTree.from_dict({basis.LINEAR: tree()[basis.LINEAR].to_dataset().isel(sparsity=[0])})
+    assert verdicts(one) == [None, True, *[None] * 7]
+    assert verdicts(xr.DataTree()) == [None] * 9
 
 
 def test_the_figure_draws_each_variant_and_density():
@@ -100,5 +104,6 @@ def test_the_figure_draws_each_variant_and_density():
         figure = experiment.figure(tree())
         figure.canvas.draw()
     titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
-    assert [title.split("\n")[0] for title in titles] == ["without hidden ReLUs"] * 2 + ["with hidden ReLUs"] * 2
+    names = [name for name in basis.NAMES.values() for _ in range(2)]
+    assert [title.split("\n")[0] for title in titles] == names
     assert set(neurons.VARIABLES) < set(experiment.dims)
