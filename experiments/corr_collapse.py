@@ -21,7 +21,7 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator
 
-from superpose import alignment, diagrams, plots, points, selection, set_geometry, statistics
+from superpose import alignment, angles, diagrams, plots, points, selection, set_geometry, statistics
 from superpose.experiment import Claim, Experiment, Verdict
 
 SOURCE = "Correlated and Anticorrelated Features"
@@ -240,7 +240,7 @@ def hexagon(ds: xr.Dataset, found: Collapse) -> tuple[bool | None, str]:
     least = np.cos(np.radians(60 + DEGREES))
     true = [
         bool(model["represented"].all())
-        and alignment.regular(selection.weights(model), DEGREES)
+        and angles.regular(selection.weights(model), DEGREES)
         and bool((model["within_lowest"] > least).all())
         for model in models
     ]

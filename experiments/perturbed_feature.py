@@ -24,7 +24,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from superpose import alignment, branches, diagrams, plots, points, selection, theory
+from superpose import alignment, angles, branches, diagrams, plots, points, selection, theory
 from superpose.branches import Branch, Crossing
 from superpose.experiment import Claim, Experiment, Verdict
 
@@ -73,9 +73,9 @@ def shape(W: np.ndarray) -> str:
     if not np.isfinite(W).all():
         return ""
     represented = np.linalg.norm(W, axis=0) > 0.5
-    if represented.all() and alignment.gaps(W).min() > ANGLE:
+    if represented.all() and angles.gaps(W).min() > ANGLE:
         return "pentagon"
-    if represented[:4].all() and not represented[4] and alignment.regular(W[:, :4], SQUARE):
+    if represented[:4].all() and not represented[4] and angles.regular(W[:, :4], SQUARE):
         return "two digons"
     return "other"
 
@@ -199,7 +199,7 @@ def snaps(runs: Runs, at: float) -> Told:
 def jumps(runs: Runs, at: float) -> Told:
     """The varied point's norm, and the angle between its neighbours (90 in a square), nearest to the crossing."""
     one, other = (runs.weights(name)[np.abs(np.log(runs.branch(name).at / at)).argmin()] for name in SHAPES)
-    norms, apart = [float(np.linalg.norm(W[:, 4])) for W in (one, other)], 2 * alignment.beside(one, 4)
+    norms, apart = [float(np.linalg.norm(W[:, 4])) for W in (one, other)], 2 * angles.beside(one, 4)
     words = f"norm {norms[0]:.2f} to {norms[1]:.2f}, angle of its neighbours {apart:.0f} to 90 degrees"
     return bool(abs(norms[0] - norms[1]) > JUMP and abs(apart - 90) > STEP), words
 
@@ -209,7 +209,7 @@ def along(runs: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     W = runs.weights("pentagon")
     return (
         runs.branch("pentagon").at,
-        np.array([alignment.beside(one, 4) for one in W]),
+        np.array([angles.beside(one, 4) for one in W]),
         np.linalg.norm(W[:, :, 4], axis=1),
     )
 
