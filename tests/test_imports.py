@@ -32,6 +32,7 @@ ROOMS = {
     "alignment": "",
     "angles": "tegum",
     "branches": "",
+    "collapse": "",
     "stacks": "plots",
     "networks": "plots tegum",
     "refining": "",
