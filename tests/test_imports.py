@@ -37,6 +37,8 @@ ROOMS = {
     "networks": "plots tegum",
     "refining": "",
     "selection": "",
+    "sharing": "selection tegum",
+    "panels": "plots selection",
     "uniform": "selection statistics tegum",
     "charts": "geometry selection statistics theory",
     "arguments": "",
@@ -105,7 +107,7 @@ ROOMS = {
 OUTSIDE = {
     "hydra": "command components config searching teaching",
     "omegaconf": "command config teaching",
-    "matplotlib": "diagrams networks plots points stacks strengths",
+    "matplotlib": "diagrams networks panels plots points stacks strengths",
     "zarr": "store",
     "filelock": "devices store",
     "rich": "app cli command console scorecard",
