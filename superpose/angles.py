@@ -12,6 +12,8 @@ from superpose.tegum import REPRESENTED
 
 DEGREES = 15.0
 """A quarter of the 60 degrees of a hexagon: its angles may differ by so much."""
+ACUTE, SQUARE, AT_ZERO = 45.0, 10.0, 0.1
+"""Degrees; degrees by which right angles may differ; and the norm below which a point is at 0."""
 
 
 def gaps(W: Float[np.ndarray, "2 n"]) -> Float[np.ndarray, " n"]:
@@ -46,3 +48,21 @@ def hexagon_of_pairs(W: Float[np.ndarray, "2 6"]) -> bool:
     angle = np.degrees(np.arctan2(W[1], W[0])).reshape(3, 2)
     apart = np.abs((angle[:, 1] - angle[:, 0] + 180) % 360 - 180)
     return hexagon(W) and bool((apart < 60 + DEGREES).all())
+
+
+def shape(W: Float[np.ndarray, "2 5"]) -> str:
+    """The geometry of five features, the last one varied: "pentagon", "two digons", "other"; empty if not finite.
+
+    A pentagon has five represented features and no angle up to 45 degrees, as a point between two of a square has. Two
+    digons have the other four at right angles, within 10 degrees, and the varied one at 0: its norm is below 0.1. Where
+    the digons are about to give way some runs have one that is not.
+    """
+    if not np.isfinite(W).all():
+        return ""
+    norms = np.linalg.norm(W, axis=0)
+    represented = norms > REPRESENTED
+    if represented.all() and gaps(W).min() > ACUTE:
+        return "pentagon"
+    if represented[:4].all() and norms[4] < AT_ZERO and regular(W[:, :4], SQUARE):
+        return "two digons"
+    return "other"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from paired import polar
 
-from superpose.angles import beside, gaps, hexagon, hexagon_of_pairs, regular
+from superpose.angles import beside, gaps, hexagon, hexagon_of_pairs, regular, shape
 
 RNG = np.random.default_rng(0)
 
@@ -42,3 +42,24 @@ def test_the_angle_beside_a_point():
 def test_a_hexagon(degrees, norms, six, pairs):
     W = polar(degrees, norms)
     assert (hexagon(W), hexagon_of_pairs(W)) == (six, pairs)
+
+
+@pytest.mark.parametrize(
+    ("W", "name"),
+    [
+        (polar([72, 146, 214, -72, 0]), "pentagon"),
+        (polar([63, 146, 214, -63, 0], [1, 1, 1, 1, 0.85]), "pentagon"),
+        (polar([78, 146, 214, -78, 0], 1.1), "pentagon"),
+        (polar([0, 90, 180, 270, 45]), "other"),  # a square with a point between two of it
+        (polar([0, 90, 180, 270, 0]), "other"),
+        (polar([0, 90, 180, 270, 0], [1, 1, 1, 1, 0]), "two digons"),
+        (polar([0, 99, 180, 270, 200], [1, 1, 1, 1, 0.05]), "two digons"),
+        (polar([0, 90, 180, 270, 45], [1, 1, 1, 1, 0.3]), "other"),
+        (polar([0, 101, 180, 270, 0], [1, 1, 1, 1, 0]), "other"),
+        (polar([0, 0, 90, 180, 270], [0, 1, 1, 1, 1]), "other"),  # another feature is at 0
+        (polar([0, 120, 240, 0, 0], [1, 1, 1, 0, 0]), "other"),
+        (np.full((2, 5), np.nan), ""),
+    ],
+)
+def test_a_shape_has_a_name(W, name):
+    assert shape(W) == name
