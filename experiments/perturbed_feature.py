@@ -123,7 +123,7 @@ def overlaid(ax: Axes, runs: Runs, name: str, scale: ScalarMappable) -> None:
         colour = scale.to_rgba(at)
         for marker, some in (("o", W[:, :4]), ("s", W[:, 4:])):
             face = colour if moves else "none"
-            ax.scatter(*some, s=size, marker=marker, edgecolors=[colour], facecolors=face, zorder=2, **look)
+            ax.scatter(*some, s=size, marker=marker, edgecolors=colour, facecolors=face, zorder=2, **look)
 
 
 def losses(ax: Axes, runs: Runs) -> None:

@@ -18,25 +18,25 @@ class Collapse(NamedTuple):
     Attributes:
         density: one each.
         loss: infinite where a seed is not usable; each density has one that is.
-        count: how many of the model's sets have collapsed.
+        collapsed: how many of the model's sets have collapsed.
         sets: how many it has.
     """
 
     density: Float[np.ndarray, " p"]
     loss: Float[np.ndarray, "p seed"]
-    count: Int[np.ndarray, "p seed"]
+    collapsed: Int[np.ndarray, "p seed"]
     sets: int
 
     @property
     def best(self) -> Int[np.ndarray, " p"]:
         """The number of the seed of the lowest loss at each density."""
-        return np.take_along_axis(self.count, self.loss.argmin(axis=1)[:, None], axis=1)[:, 0]
+        return np.take_along_axis(self.collapsed, self.loss.argmin(axis=1)[:, None], axis=1)[:, 0]
 
     @property
     def shares(self) -> Float[np.ndarray, "p counts"]:
         """The share of the usable seeds that have 0, 1, ... collapsed sets; all 0 where none is usable."""
         usable = np.isfinite(self.loss)
-        counts = [((self.count == k) & usable).sum(axis=1) for k in range(self.sets + 1)]
+        counts = [((self.collapsed == k) & usable).sum(axis=1) for k in range(self.sets + 1)]
         return np.stack(counts, axis=1) / np.maximum(usable.sum(axis=1, keepdims=True), 1)
 
     @property
@@ -62,6 +62,6 @@ def resampled(found: Collapse, least: int) -> tuple[float, float] | None:
     """The 95% bootstrap interval of the bracket of the commonest number; None where a resample has no bracket."""
     rng, seeds = np.random.default_rng(0), found.loss.shape[1]
     draws = [rng.integers(seeds, size=seeds) for _ in range(RESAMPLES)]
-    picked = [found._replace(loss=found.loss[:, own], count=found.count[:, own]) for own in draws]
+    picked = [found._replace(loss=found.loss[:, own], collapsed=found.collapsed[:, own]) for own in draws]
     low, high = zip(*(bracket(found.density, own.commonest, least) for own in picked), strict=True)
     return None if np.isnan(low).any() else (float(np.quantile(low, 0.025)), float(np.quantile(high, 0.975)))

@@ -81,7 +81,7 @@ def points(
 
 def legend_of_sets(figure: Figure | SubFigure, names: Sequence[str], ring: str = "", **place: Any) -> Legend:
     """A dot in the colour of each set, with its name; where given, also what a ringed dot means (`ringed`)."""
-    dots: list[Line2D | tuple[Line2D, ...]] = [
+    dots: list[Any] = [
         Line2D([], [], color=SET_COLOURS[k % len(SET_COLOURS)], markersize=5, **DOT) for k in range(len(names))
     ]
     if ring:

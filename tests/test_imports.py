@@ -60,7 +60,7 @@ ROOMS = {
     "exact": "features few_active models quadrature series task theory",
     "objective": "draws exact features models penalties task",
     "evaluation": "draws exact features models objective task",
-    "snapshots": "draws features geometry models objective task",
+    "snapshots": "draws features geometry models objective selection task",
     "octahedron": "snapshots",
     "polishing": "",
     "initial": "leaves models",
