@@ -7,7 +7,7 @@ active together and the last three together, x' = ReLU(W^T W x + b), from small 
 
 You should see (figure.png; animation.gif beside it shows the same model move): the loss falls in steps. Weights start
 near zero (A); each set takes one direction (B), opens into a triangle (C), and both turn into an octahedron (D).
-`superpose.octahedron` says how each stage is told; the paper's text names four, its captions are not all certain to us.
+`superpose.octahedron` says how each stage is told; what the paper's captions say of them is uncertain.
 """
 
 from collections.abc import Callable

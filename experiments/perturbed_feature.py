@@ -120,7 +120,7 @@ def overlaid(ax: Axes, runs: Runs, name: str, scale: ScalarMappable) -> None:
     look: dict[str, Any] = {"linewidths": 0, "alpha": 0.75} if moves else {"linewidths": 0.8}
     sizes = np.full(len(own.at), 9.0) if moves else 4 + 260 * np.linspace(0, 1, len(own.at)) ** 2
     for size, at, W in zip(sizes[drawn], own.at[drawn], turned[drawn], strict=True):
-        colour = scale.to_rgba(at)
+        colour: Any = scale.to_rgba(at)
         for marker, some in (("o", W[:, :4]), ("s", W[:, 4:])):
             face = colour if moves else "none"
             ax.scatter(*some, s=size, marker=marker, edgecolors=colour, facecolors=face, zorder=2, **look)

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
 SHORTER = {
     "basic_80_20": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
+    "basic_100_20": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
     "abs_100_40": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
     "uniform_geometry": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
     "uniform_geometry_200_20": ["schedule.steps=30", "seed=1"],
