@@ -16,8 +16,8 @@ WIDTHS = (1.0, 0.12, 0.45)
 """Of the heatmap, the bias and the bars, in heights."""
 MOST = 10
 """Densities of which all are drawn; the paper's notebook draws every second of its 20."""
-NOTHING = 0.1
-"""The norm below which a feature may be left out of a picture of many."""
+NOTHING, ENOUGH = 0.1, 0.9
+"""The norm below which a feature may be left out of a picture of many; of which at least a tenth are left out."""
 
 
 def places(count: int) -> list[int]:
@@ -28,7 +28,7 @@ def places(count: int) -> list[int]:
 def page(shown: Sequence[tuple[str, xr.Dataset]], notes: Sequence[str]) -> Figure:
     """Models with their titles, four in a row, of more than 40 features three; the notes are the caption.
 
-    Of more than 40 features the last ones, as far as no model has given them a norm of 0.1, are left out.
+    Of more than 40 features the last ones, as far as no model has given them a norm of 0.1, are left out, if many.
     """
     n = max((model.sizes["feature"] for _, model in shown), default=1)
     columns = min(len(shown), 4 if n <= plots.CROWDED else 3)
@@ -36,7 +36,8 @@ def page(shown: Sequence[tuple[str, xr.Dataset]], notes: Sequence[str]) -> Figur
     figure = Figure(figsize=(0.9 + width * columns, 0.5 + 0.83 * width * rows))
     parts = figure.add_gridspec(rows, 4 * columns, width_ratios=[*WIDTHS, 0.02] * columns)
     reach = max([1.0, *(float(model["norm"].fillna(0).max()) for _, model in shown)])
-    kept = n if n <= plots.CROWDED else max(1 + last(model) for _, model in shown)
+    seen = max(1 + last(model) for _, model in shown)
+    kept = seen if n > plots.CROWDED and seen < ENOUGH * n else n
     lines: list[list[Axes]] = [[] for _ in range(rows)]
     for k, (title, model) in enumerate(shown):
         row, place = divmod(k, columns)
