@@ -16,7 +16,7 @@ of a set, means nothing: panels are turned, and like features exchanged, so as t
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -24,31 +24,30 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from superpose import alignment, points, selection, set_geometry, statistics
+from superpose import alignment, angles, points, selection, set_geometry, set_shapes, statistics
 from superpose.experiment import Claim, Experiment, Verdict
+from superpose.set_shapes import CLOSE
 
 SOURCE = "Correlated and Anticorrelated Features"
 SPARSE = 0.05
 """The density up to which a level is on the sparse side: where the paper's hexagon of three pairs begins."""
 DENSE = 0.5
-CLOSE = 0.1
-"""How far a cosine may be from 0 or -1; and the |W_i . W_j| from which two features share a tegum factor."""
 LOSS = 0.05
 HALF = 0.02
 NOTHING = 1e-3
-DEGREES = 15.0
-"""A quarter of the 60 degrees of a hexagon: its angles may differ by so much."""
 PANELS = 5
 ALONE = "#666666"
 """The colour of features in no set."""
 
 Holds = Callable[[float], bool]
 Value = Callable[[xr.Dataset], float]
+Group = Callable[[xr.Dataset], bool]
+Where = Callable[[float], bool]
+Levels = list[tuple[float, list[xr.Dataset]]]
 
 
-def relation(ds: xr.Dataset) -> str:
-    """How the features of a set depend on each other."""
-    return set_geometry.RELATIONS[max(int(ds["relation"].max()), 0)]
+def sparse(p: float) -> bool:
+    return p <= 1.001 * SPARSE
 
 
 def figure(tree: xr.DataTree) -> Figure:
@@ -59,12 +58,16 @@ def figure(tree: xr.DataTree) -> Figure:
     grid = figure.subplots(max(len(shown), 1), most, squeeze=False)
     for k, (row, (ds, _)) in enumerate(zip(grid, shown, strict=False)):
         panels(row, ds, titles=k == 0)
-    sets = [ds.sizes["set"] for ds, _ in shown if relation(ds) != "independent"]
+    reach = max((ax.get_xlim()[1] for ax in grid.flat), default=points.REACH)
+    for ax in grid.flat if shown else ():
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
+    sets = [ds.sizes["set"] for ds, _ in shown if set_shapes.relation(ds) != "independent"]
     if sets:
         names = [f"set {k + 1}" for k in range(sets[0])]
-        points.legend_of_sets(figure, names, loc="outside upper center", ncols=len(names))
+        ring = "a collapsed pair" if any(set_shapes.relation(ds) == "correlated" for ds, _ in shown) else ""
+        points.legend_of_sets(figure, names, ring, loc="outside upper center", ncols=len(names) + bool(ring))
     told = {
-        f"n = {ds.sizes['feature']}, m = {ds.sizes['hidden']}{', ' + note if note else ''}; each panel"
+        f"$n$ = {ds.sizes['feature']}, $m$ = {ds.sizes['hidden']}{', ' + note if note else ''}; each panel"
         f" {selection.best_of(ds)}; percentages are of all seeds at that density"
         for ds, note in shown
     }
@@ -75,16 +78,13 @@ def figure(tree: xr.DataTree) -> Figure:
 def panels(row: Iterable[Axes], ds: xr.Dataset, *, titles: bool) -> None:
     """The best models of a variant from dense to sparse, and of how many seeds what it is about is true."""
     levels = selection.evenly(ds.sizes["sparsity"], PANELS)
-    sets, kind, best = ds.sizes["set"], relation(ds), statistics.best(ds)
+    sets, kind, best = ds.sizes["set"], set_shapes.relation(ds), statistics.best(ds)
     orders = alignment.exchanges(sets, ds.sizes["feature"] // sets) if sets <= 3 and ds.sizes["feature"] <= 6 else []
     each = alignment.in_one_frame([selection.weights(best.isel(sparsity=place))[:2] for place in levels], orders)
     reach = max([points.REACH, *(1.1 * float(np.abs(W).max()) for W in each if np.isfinite(W).all())])
     plural = kind != "independent"
-    colours = (
-        points.of_sets(sets, ds.sizes["feature"] // sets)
-        if plural
-        else np.tile(to_rgba(ALONE), (ds.sizes["feature"], 1))
-    )
+    alone = np.tile(to_rgba(ALONE), (ds.sizes["feature"], 1))
+    colours = points.of_sets(sets, ds.sizes["feature"] // sets) if plural else alone
     for ax, place, W in zip(row, levels, each, strict=False):
         points.plane(ax, reach)
         points.points(ax, W, colours, size=points.ringed(W, sets) if plural else points.SIZE)
@@ -100,53 +100,70 @@ def panels(row: Iterable[Axes], ds: xr.Dataset, *, titles: bool) -> None:
             ax.set_ylabel(kind)
 
 
-def hexagon(model: xr.Dataset) -> bool:
-    """Six represented features at angles of 60 degrees, within 15."""
-    return bool(model["represented"].all()) and alignment.regular(selection.weights(model), DEGREES)
-
-
 SHARES: dict[str, tuple[str, Callable[[xr.Dataset], bool]]] = {
-    "correlated": ("collapsed", lambda model: bool(model["collapsed"].any())),
+    "correlated": ("collapsed", set_shapes.collapsed),
     "anticorrelated": ("antipodal", lambda model: bool((model["within_highest"] < CLOSE - 1).all())),
-    "independent": ("hexagon", hexagon),
+    "independent": ("hexagon", set_shapes.hexagon),
 }
 """What is counted below the panels of each kind of features."""
 
 
-def usable(tree: xr.DataTree, kind: str, n: int) -> list[tuple[float, list[xr.Dataset]]]:
-    """Density and models, best first, of each level of the variant with so many features of that kind in pairs."""
-    for node in tree.children.values():
-        if not {"W", "relation"} <= set(node.data_vars) or (node.sizes["feature"], node.sizes["hidden"]) != (n, 2):
-            continue
-        ds = selection.one_point(node.to_dataset())[0]
-        if relation(ds) == kind and ds.sizes["set"] == (n if kind == "independent" else n // 2):
-            return selection.levels(ds)
-    return []
+def about(kind: str, n: int, where: Where, judge: Callable[[Levels], Verdict]) -> Callable[..., Verdict | None]:
+    """A check of the densities of a side; nothing is said where no variant has n such features, in pairs, in m = 2."""
+
+    def check(tree: xr.DataTree) -> Verdict | None:
+        ds = set_shapes.variant(tree, kind, n, 2, n if kind == "independent" else n // 2)
+        levels = [] if ds is None else [(p, models) for p, models in selection.levels(ds) if where(p)]
+        nothing = None if ds is None else Verdict(None, "nothing: no model at such densities")
+        return judge(levels) if levels else nothing
+
+    return check
 
 
 def said(
     text: str,
-    kind: str,
-    n: int,
     value: Value,
     holds: Holds,
     expected: str,
-    where: Callable[[float], bool] = lambda p: p <= 1.001 * SPARSE,
+    *,
+    kind: str,
+    n: int,
+    where: Where = sparse,
+    ours: bool = False,
 ) -> Claim:
     """A sentence on a number of the best model at each density of a side; and the seeds of which it is true."""
 
-    def check(tree: xr.DataTree) -> Verdict:
-        levels = [(p, models) for p, models in usable(tree, kind, n) if where(p)]
-        if not levels:
-            return Verdict(None, f"nothing: the arrays lack n = {n} {kind} features in m = 2 at such densities")
+    def judge(levels: Levels) -> Verdict:
         found = [[value(model) for model in models] for _, models in levels]
         listed = ", ".join(f"{values[0]:.3g}" for values in found)
-        at = ", ".join(f"{p:.3g}" for p, _ in levels)
         true = [sum(map(holds, values)) for values in found]
-        words = f"{listed} at p = {at}; true of {', '.join(map(str, true))} of {len(found[0])} seeds"
+        words = f"{listed} at p = {at(levels)}; true of {', '.join(map(str, true))} of {len(found[0])} seeds"
         return Verdict(all(holds(values[0]) for values in found), words, expected, seeds=len(found[0]))
 
-    return Claim(text, SOURCE, check)
+    return Claim(text, SOURCE, about(kind, n, where, judge), ours)
+
+
+def at(levels: Levels) -> str:
+    return ", ".join(f"{p:.3g}" for p, _ in levels)
+
+
+def prefers(better: Group, worse: Group) -> Callable[[Levels], Verdict]:
+    """At each density that has models of both groups: is the least loss of one below that of the other?"""
+
+    def judge(levels: Levels) -> Verdict:
+        least = [
+            [min((loss_ratio(m) for m in models if own(m)), default=np.nan) for own in (better, worse)]
+            for _, models in levels
+        ]
+        both = [(level, pair) for level, pair in zip(levels, least, strict=True) if np.isfinite(pair).all()]
+        if not both:
+            return Verdict(None, "nothing: no density has models of both kinds")
+        words = ", ".join(f"{one:.3g} against {other:.3g}" for _, (one, other) in both)
+        words = f"least losses, over 2 p^2 / 3: {words} at p = {at([level for level, _ in both])}"
+        holds = all(one < other for _, (one, other) in both)
+        return Verdict(holds, words, "the first below the second", seeds=len(levels[0][1]))
+
+    return judge
 
 
 def farthest(name: str, aim: float) -> Value:
@@ -163,55 +180,32 @@ def near(aim: float, within: float) -> Holds:
     return lambda value: bool(abs(value - aim) <= within)
 
 
-def shared(model: xr.Dataset) -> float:
-    """How many features have W_i . W_j beyond 0.1 with exactly one other feature, and that of another set."""
-    W = selection.weights(model)
-    linked = np.abs(W.T @ W) * (1 - np.eye(W.shape[1])) > CLOSE
-    sets = np.arange(W.shape[1]) // 2
-    return float(sum(linked[i].sum() == 1 and sets[linked[i].argmax()] != sets[i] for i in range(len(sets))))
-
-
-def density(model: xr.Dataset) -> float:
-    return float(model["density"])
+def halves(model: xr.Dataset) -> int:
+    """How many features are joined with their partner alone and have D_i = 1/2."""
+    half = bool((np.abs(model["dimensionality"] - 0.5) <= HALF).all())
+    return set_shapes.linked(model, own=True) if half else 0
 
 
 def loss_ratio(model: xr.Dataset) -> float:
     """The loss over 2 p^2 / 3."""
-    return float(model["loss"]) / (2 * density(model) ** 2 / 3)
+    return float(model["loss"]) / (2 * float(model["density"]) ** 2 / 3)
 
 
 def unexplained(model: xr.Dataset) -> float:
     """The loss over that of giving back 0, n / 2 sets of E x^2 = p / 3."""
-    return float(model["loss"]) / (density(model) / 3 * model.sizes["feature"] / 2)
+    return float(model["loss"]) / (float(model["density"]) / 3 * model.sizes["feature"] / 2)
 
 
-def hexagon_of_pairs(model: xr.Dataset) -> float:
-    """1 of a hexagon in which the features of each set are neighbours, else 0."""
-    return float(hexagon(model) and bool((model["within_lowest"] > np.cos(np.radians(60 + DEGREES))).all()))
-
-
-def collapses(tree: xr.DataTree) -> Verdict:
-    levels = [(p, models) for p, models in usable(tree, "correlated", 6) if p <= 1.001 * SPARSE]
-    if not levels:
-        return Verdict(None, "nothing: the arrays lack n = 6 correlated features in m = 2 at such densities")
-    counts = [sum(bool(model["collapsed"].any()) for model in models) for _, models in levels]
-    words = (
-        f"{', '.join(map(str, counts))} of {len(levels[0][1])} seeds at p = {', '.join(f'{p:.3g}' for p, _ in levels)}"
-    )
+def some_collapse(levels: Levels) -> Verdict:
+    counts = [sum(map(set_shapes.collapsed, models)) for _, models in levels]
+    words = f"{', '.join(map(str, counts))} of {len(levels[0][1])} seeds at p = {at(levels)}"
     some = all(0 < count < len(models) for count, (_, models) in zip(counts, levels, strict=True))
     return Verdict(some, words, "some seeds, not all, at each density", seeds=len(levels[0][1]))
 
 
-def exactly(count: float) -> Holds:
-    return lambda value: value == count
-
-
-def pairs_of(kind: str, **given: Any) -> Callable[..., Claim]:
-    return lambda text, *told, **more: said(text, kind, *told, **given, **more)
-
-
-correlated, anticorrelated = pairs_of("correlated"), pairs_of("anticorrelated")
-everywhere: dict[str, Any] = {"where": lambda p: True}
+everywhere: Where = lambda p: True
+of_four = partial(said, kind="correlated", n=4)
+of_opposites = partial(said, kind="anticorrelated", n=4, where=everywhere)
 
 experiment = Experiment(
     figure=figure,
@@ -219,82 +213,83 @@ experiment = Experiment(
     dims=set_geometry.DIMS,
     attributes=set_geometry.ATTRIBUTES,
     claims=(
-        correlated(
+        of_four(
             "Two correlated pairs: the features of a pair are orthogonal.",
-            4,
             farthest("within_lowest", 0.0),
             near(0.0, CLOSE),
             f"each cosine 0 within {CLOSE:g}, at p <= {SPARSE:g}",
         ),
-        correlated(
+        of_four(
             "They lie in different tegum factors, each shared with one feature of the other pair.",
-            4,
-            shared,
-            exactly(4),
+            lambda model: set_shapes.linked(model, own=False),
+            near(4, 0),
             f"all 4 features have |W_i . W_j| > {CLOSE:g} with one other, of the other pair, at p <= {SPARSE:g}",
         ),
-        correlated(
+        of_four(
             "Features of different pairs that share a factor are antipodal.",
-            4,
             farthest("across_lowest", -1.0),
             near(-1.0, CLOSE),
             f"the lowest cosine of each feature -1 within {CLOSE:g}, at p <= {SPARSE:g}",
         ),
-        correlated(
+        of_four(
             "The loss is that of two antipodal pairs of independent features, 2 p^2 / 3.",
-            4,
             loss_ratio,
             near(1.0, LOSS),
             f"a ratio of 1 within {LOSS:g}, at p <= {SPARSE:g}",
+            ours=True,
         ),
-        correlated(
+        of_four(
             "When dense, pairs collapse to their principal component.",
-            4,
             lambda model: float(model["collapsed"].sum()),
-            exactly(2),
+            near(2, 0),
             f"2 collapsed pairs, at p = {DENSE:g}",
             where=lambda p: bool(np.isclose(p, DENSE)),
         ),
-        anticorrelated(
+        Claim(
+            "Being orthogonal is preferred to lying side by side.",
+            SOURCE,
+            about("correlated", 4, lambda p: p < 0.99 * DENSE, prefers(set_shapes.orthogonal, set_shapes.side_by_side)),
+        ),
+        of_opposites(
             "Anticorrelated features of a pair are antipodal.",
-            4,
             farthest("within_lowest", -1.0),
             near(-1.0, CLOSE),
             f"each cosine -1 within {CLOSE:g}, at all densities",
-            **everywhere,
         ),
-        anticorrelated(
+        of_opposites(
             "They share a tegum factor, and each pair has one to itself: D = 1/2.",
-            4,
-            farthest("dimensionality", 0.5),
-            near(0.5, HALF),
-            f"each D_i 1/2 within {HALF:g}, at all densities",
-            **everywhere,
+            halves,
+            near(4, 0),
+            f"all 4 features have |W_i . W_j| > {CLOSE:g} with their partner alone, and D_i 1/2 within {HALF:g}",
         ),
-        anticorrelated(
+        of_opposites(
             "That costs nothing: the loss is 0.",
-            4,
             unexplained,
             lambda value: value <= NOTHING,
             f"at most {NOTHING:g} of what giving back 0 costs, at all densities",
-            **everywhere,
         ),
-        correlated(
+        said(
             "Three correlated pairs lie side by side: a hexagon in which those of a pair are neighbours.",
-            6,
-            hexagon_of_pairs,
-            exactly(1),
-            f"angles of 60 degrees within {DEGREES:g}, pairs adjacent, at p <= {SPARSE:g}",
+            set_shapes.hexagon_of_pairs,
+            near(1, 0),
+            f"angles of 60 degrees within {angles.DEGREES:g}, pairs adjacent, at p <= {SPARSE:g}",
+            kind="correlated",
+            n=6,
         ),
-        Claim("Some runs of three correlated pairs collapse.", SOURCE, collapses),
+        Claim("Some runs of three correlated pairs collapse.", SOURCE, about("correlated", 6, sparse, some_collapse)),
+        Claim(
+            "Lying side by side is preferred to collapsing.",
+            SOURCE,
+            about("correlated", 6, sparse, prefers(set_shapes.side_by_side, set_shapes.collapsed)),
+        ),
         said(
             "Models will not embed six independent features as a hexagon like this.",
-            "independent",
-            6,
-            lambda model: float(hexagon(model)),
-            exactly(0),
-            f"angles other than 60 degrees within {DEGREES:g}, at all densities",
-            **everywhere,
+            set_shapes.hexagon,
+            near(0, 0),
+            f"angles other than 60 degrees within {angles.DEGREES:g}, at all densities",
+            kind="independent",
+            n=6,
+            where=everywhere,
         ),
     ),
 )

@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from superpose import plots, selection, set_geometry
+from superpose import plots, selection, set_geometry, set_shapes
 from superpose.experiment import Claim, Experiment, Verdict
 
 SOURCE = "Correlated and Anticorrelated Features"
@@ -30,7 +30,7 @@ Check = Callable[[xr.Dataset], bool]
 
 def figure(tree: xr.DataTree) -> Figure:
     """W^T W of the best model at each density, a line around the block of each set."""
-    figure, node = Figure(figsize=(6.9, 1.75)), variant(tree)
+    figure, node = Figure(figsize=(6.9, 1.95)), variant(tree)
     if node is None:
         figure.supxlabel("no models of features in sets", fontsize=8)
         return figure
@@ -45,11 +45,15 @@ def figure(tree: xr.DataTree) -> Figure:
         for k in range(0, n, size):
             ax.plot(k - 0.5 + size * np.array([0, 1, 1, 0, 0]), k - 0.5 + size * np.array([0, 0, 1, 1, 0]), **FRAME)
         ax.set(xlim=(-0.5, n - 0.5), ylim=(n - 0.5, -0.5), title=f"$1-S = {float(ds['density'][place]):.3g}$")
-        said = f"farthest {float(models[0]['block_error'].max()):.2f}" if models else "no model"
-        ax.set_xlabel(said, fontsize=7)
+        middles = [k + (size - 1) / 2 for k in range(0, n, size)]
+        names = [f"set {k + 1}" for k in range(len(middles))]
+        ax.set_xticks(middles, names)
+        ax.set_yticks(middles, names if place == levels[0] else [], rotation=90, va="center")
+        ax.tick_params(length=0, labelsize=6.5)
+        ax.set_xlabel(f"off by {float(models[0]['block_error'].max()):.2f}" if models else "no model", fontsize=7)
     plots.colorbar(list(axes), plots.WEIGHTS, "$W^T W$")
-    words = f"n = {n}, m = {ds.sizes['hidden']}{', ' + note if note else ''}; each panel {selection.best_of(ds)};"
-    figure.supxlabel(f"{words} below it, how far an entry of a set's block is from the identity", fontsize=7)
+    words = f"$n$ = {n}, $m$ = {ds.sizes['hidden']}{', ' + note if note else ''}; each panel {selection.best_of(ds)}"
+    figure.supxlabel(f"{words}; off by: the most that an entry of a set's block differs from the identity", fontsize=7)
     return figure
 
 
@@ -64,19 +68,14 @@ def variant(tree: xr.DataTree) -> xr.Dataset | None:
     return None
 
 
-def two_correlated_tens(ds: xr.Dataset) -> bool:
-    known = int(ds["relation"].max()) == set_geometry.RELATIONS.index("correlated")
-    return known and (ds.sizes["feature"], ds.sizes["hidden"], ds.sizes["set"]) == (20, 10, 2)
-
-
 def said(text: str, holds: Check, words: Callable[[xr.Dataset], str], expected: str, low: float, high: float) -> Claim:
     """A sentence on the best model at each density from `low` to `high`, and the seeds of which it is true."""
 
     def check(tree: xr.DataTree) -> Verdict:
-        ds = variant(tree)
-        levels = [] if ds is None else selection.levels(selection.one_point(ds)[0])
+        ds = set_shapes.variant(tree, "correlated", 20, 10, 2)
+        levels = [] if ds is None else selection.levels(ds)
         levels = [(p, models) for p, models in levels if low <= p * 1.001 and p <= high * 1.001]
-        if ds is None or not levels or not two_correlated_tens(ds):
+        if not levels:
             return Verdict(None, "nothing: the arrays lack two correlated sets of ten in m = 10 at such densities")
         listed = "; ".join(f"p = {p:.3g}: {words(models[0])}" for p, models in levels)
         true = ", ".join(str(sum(map(holds, models))) for _, models in levels)

@@ -6,9 +6,8 @@ Four features have the density p = 0.05, the last one p_0, a multiple of it from
     python -m superpose.run experiment=perturbed_feature
 
 You should see: a pentagon that yields to the varied point, which pushes its neighbours away the more the denser it is;
-and two digons, with the point at 0. Either is found at many densities, so that each has its curve of losses; where they
-cross, the best model snaps from one to the other. Of two digons the varied feature is answered by its mean, and each
-pair costs p^2 / 3: L = p_0 / 3 - p_0^2 / 4 + 2 p^2 / 3.
+and two digons, with the point at 0. Each has its curve of losses; where they cross, the best model snaps. Of two digons
+the varied feature is answered by its mean, and each pair costs p^2 / 3: L = p_0 / 3 - p_0^2 / 4 + 2 p^2 / 3.
 """
 
 import itertools
@@ -24,7 +23,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
-from superpose import alignment, branches, diagrams, plots, points, selection, theory
+from superpose import alignment, angles, branches, diagrams, plots, points, selection, theory
 from superpose.branches import Branch, Crossing
 from superpose.experiment import Claim, Experiment, Verdict
 
@@ -32,11 +31,10 @@ SOURCE = "Non-Uniform Superposition"
 AXIS = "relative_density"
 SHAPES = ("pentagon", "two digons")
 COLOURS = {"pentagon": "#0072b2", "two digons": "#d55e00", "other": plots.FAINT}
-ANGLE, SQUARE = 45.0, 10.0
-AT_ZERO = 0.1  # the norm below which the varied point is at 0
 PAPERS, ABOUT = 2.5, 1.25  # how many times sparser it is where the paper's pentagon snaps; the factor "about" allows
-JUMP, STEP, NOISE = 0.5, 5.0, 1.0
-"""What counts as a jump of a norm; as one of an angle, in degrees; and up to what angles differ by chance."""
+SLOPES, STEP, NOISE, PART = 0.1, 5.0, 1.0, 0.25
+"""What slopes of ln L over ln p_0 differ by at least in a first-order change; what the angle, in degrees, changes by at
+least in all, and up to what by chance; what part of a whole way a step of a continuous one is at most."""
 NEAR, EXACT = 0.2, 0.01  # ln of the ratio of neighbouring densities; how far a loss may be from its closed form
 
 
@@ -64,36 +62,18 @@ class Runs(NamedTuple):
         return branches.crossings(*(self.branch(name) for name in SHAPES))
 
 
-def shape(W: np.ndarray) -> str:
-    """The geometry of W (2, 5), the varied feature last: a name of COLOURS, empty where W is not finite.
-
-    A pentagon has five represented features and no angle up to 45 degrees, as a point between two of a square has. Two
-    digons have the other four at right angles, within 10 degrees, and the varied one not represented.
-    """
-    if not np.isfinite(W).all():
-        return ""
-    represented = np.linalg.norm(W, axis=0) > 0.5
-    if represented.all() and alignment.gaps(W).min() > ANGLE:
-        return "pentagon"
-    if represented[:4].all() and not represented[4] and alignment.regular(W[:, :4], SQUARE):
-        return "two digons"
-    return "other"
-
-
 def runs(tree: xr.DataTree) -> Runs | None:
     """The runs of a perturbed pentagon; None where the arrays are of something else."""
     fits = lambda node: AXIS in node.dims and (node.sizes["feature"], node.sizes["hidden"]) == (5, 2)
     node = next((node for node in tree.children.values() if {"W", "b"} <= set(node.data_vars) and fits(node)), None)
     if node is None:
         return None
-    ds = (
-        selection.one_point(node.to_dataset(), (AXIS,))[0]
-        .sortby(AXIS)
-        .transpose(AXIS, "seed", "hidden", "feature", ...)
-    )
+    ds = selection.one_point(node.to_dataset(), (AXIS,))[0].sortby(AXIS)
+    ds = ds.transpose(AXIS, "seed", "hidden", "feature", ...)
     W, b, at = (ds[name].values.astype(float) for name in ("W", "b", AXIS))
     loss = ds["loss"].where(ds["finite"].astype(bool)).values.astype(float)
-    return Runs(1 - float(ds["sparsity"]), at, W, b, loss, np.array([[shape(one) for one in level] for level in W]))
+    shapes = np.array([[angles.shape(one) for one in level] for level in W])
+    return Runs(1 - float(ds["sparsity"]), at, W, b, loss, shapes)
 
 
 def closed_form(runs: Runs, at: np.ndarray) -> np.ndarray:
@@ -103,7 +83,7 @@ def closed_form(runs: Runs, at: np.ndarray) -> np.ndarray:
 
 def figure(tree: xr.DataTree) -> Figure:
     """On the left the best models of either geometry, on the right the losses of all runs."""
-    figure, found = Figure(figsize=(6.9, 2.5)), runs(tree)
+    figure, found = Figure(figsize=(6.9, 2.7)), runs(tree)
     if found is None:
         figure.supxlabel("no models of five features in two dimensions over a relative density", fontsize=8)
         return figure
@@ -118,19 +98,32 @@ def figure(tree: xr.DataTree) -> Figure:
     bar.minorticks_off()
     diagrams.times(bar.ax)
     losses(right.subplots(), found)
+    told = f"the others' density $p$ = {found.p:.3g}; on the left the best of {found.loss.shape[1]} seeds"
+    figure.supxlabel(f"$n$ = 5, $m$ = 2, {told} (lowest loss) of each shape at each density", fontsize=7)
     return figure
 
 
 def overlaid(ax: Axes, runs: Runs, name: str, scale: ScalarMappable) -> None:
-    """The best models of a geometry on each other, coloured by relative density; the varied feature as squares."""
+    """The best models of a geometry on each other, coloured by relative density; the varied feature as squares.
+
+    Points that move are joined; those of digons, which stay, are rings, the wider the denser, of every third density.
+    """
     own = runs.branch(name)
     points.plane(ax, 1.45)
     ax.set_title(f"{name}, at {len(own.at)} densities" if len(own.at) else f"{name}: none")
-    lead, orders = 4 * (name == "pentagon"), [np.array([*order, 4]) for order in itertools.permutations(range(4))]
-    turned = alignment.in_one_frame(list(runs.weights(name)[::-1]), orders, lead)[::-1]
-    for at, W in zip(own.at, turned, strict=True):
-        ax.scatter(*W[:, :4], s=12, color=scale.to_rgba(at), linewidths=0, zorder=2)
-        ax.scatter(*W[:, 4], s=16, marker="s", color=scale.to_rgba(at), linewidths=0, zorder=3)
+    moves = name == "pentagon"
+    lead, orders = 4 * moves, [np.array([*order, 4]) for order in itertools.permutations(range(4))]
+    turned = np.array(alignment.in_one_frame(list(runs.weights(name)[::-1]), orders, lead)[::-1]).reshape(-1, 2, 5)
+    if moves:
+        ax.plot(*turned.transpose(1, 0, 2), color=plots.FAINT, linewidth=0.6, zorder=1)
+    drawn = slice(None, None, 1 if moves else 3)
+    look: dict[str, Any] = {"linewidths": 0, "alpha": 0.75} if moves else {"linewidths": 0.8}
+    sizes = np.full(len(own.at), 9.0) if moves else 4 + 260 * np.linspace(0, 1, len(own.at)) ** 2
+    for size, at, W in zip(sizes[drawn], own.at[drawn], turned[drawn], strict=True):
+        colour: Any = scale.to_rgba(at)
+        for marker, some in (("o", W[:, :4]), ("s", W[:, 4:])):
+            face = colour if moves else "none"
+            ax.scatter(*some, s=size, marker=marker, edgecolors=colour, facecolors=face, zorder=2, **look)
 
 
 def losses(ax: Axes, runs: Runs) -> None:
@@ -146,7 +139,8 @@ def losses(ax: Axes, runs: Runs) -> None:
     ax.plot(fine, closed_form(runs, fine), "--", color=plots.INK, linewidth=0.7, label="closed form")
     ax.set_xscale("log", base=2)
     title = f"all runs, {runs.loss.shape[1]} seeds each"
-    ax.set(yscale="log", xlabel="relative density of the varied feature", ylabel="loss", title=title)
+    ax.set(xlabel="relative density of the varied feature", ylabel="loss", title=title)
+    plots.logarithmic(ax, "y", subs=(1.0, 1.5, 2.0, 3.0, 4.0, 6.0))
     diagrams.times(ax)
     for at, *_ in runs.crossings:
         own = runs.branch("pentagon")
@@ -159,7 +153,7 @@ def losses(ax: Axes, runs: Runs) -> None:
 Told = tuple[bool | None, str]
 
 
-def said(text: str, says: Callable[..., Told], expected: str, *, crossing: bool = False) -> Claim:
+def said(text: str, says: Callable[..., Told], expected: str, *, crossing: bool = False, ours: bool = False) -> Claim:
     """A sentence on all runs, or on the crossing, where there is one: `says` is given its relative density, too."""
 
     def told(runs: Runs) -> Told:
@@ -176,7 +170,7 @@ def said(text: str, says: Callable[..., Told], expected: str, *, crossing: bool 
         holds, words = told(found)
         return Verdict(holds, words, expected, seeds=found.loss.shape[1])
 
-    return Claim(text, SOURCE, check)
+    return Claim(text, SOURCE, check, ours)
 
 
 def cross(runs: Runs, at: float) -> Told:
@@ -190,18 +184,19 @@ def snaps(runs: Runs, at: float) -> Told:
     """Below the crossing the best run is two digons with the point at 0, above it a pentagon."""
     best = branches.branch(runs.at, runs.loss, np.isfinite(runs.loss))
     right = runs.shape[best.level, best.seed] == np.where(best.at < at, "two digons", "pentagon")
-    below = runs.branch("two digons").at < at
-    norm = np.linalg.norm(runs.weights("two digons")[below, :, 4], axis=1).max(initial=0)
-    words = f"so at {right.sum()} of {len(right)} densities, the point's norm at most {norm:.3f}"
-    return bool(right.all() and norm < AT_ZERO), words
+    norms = np.linalg.norm(runs.W[best.level, best.seed][:, :, 4], axis=1)
+    ends = norms[best.at < at].max(initial=0), norms[best.at >= at].min(initial=np.inf)
+    words = "the point's norm up to {:.3f} below, from {:.2f} above".format(*ends)
+    return bool(right.all()), f"so at {right.sum()} of {len(right)} densities; {words}"
 
 
-def jumps(runs: Runs, at: float) -> Told:
-    """The varied point's norm, and the angle between its neighbours (90 in a square), nearest to the crossing."""
-    one, other = (runs.weights(name)[np.abs(np.log(runs.branch(name).at / at)).argmin()] for name in SHAPES)
-    norms, apart = [float(np.linalg.norm(W[:, 4])) for W in (one, other)], 2 * alignment.beside(one, 4)
-    words = f"norm {norms[0]:.2f} to {norms[1]:.2f}, angle of its neighbours {apart:.0f} to 90 degrees"
-    return bool(abs(norms[0] - norms[1]) > JUMP and abs(apart - 90) > STEP), words
+def first_order(runs: Runs, at: float) -> Told:
+    """d ln L / d ln p_0 of either geometry at the crossing, between the neighbouring densities at which both are."""
+    low, high = runs.crossings[-1].low, runs.crossings[-1].high
+    ends = [np.interp(np.log([low, high]), np.log(own.at), np.log(own.loss)) for own in map(runs.branch, SHAPES)]
+    slopes = [float(own[1] - own[0]) / np.log(high / low) for own in ends]
+    words = f"d ln L / d ln p_0 is {slopes[0]:.3f} of the pentagon, {slopes[1]:.3f} of two digons"
+    return bool(slopes[1] - slopes[0] > SLOPES), words
 
 
 def along(runs: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -209,26 +204,28 @@ def along(runs: Runs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     W = runs.weights("pentagon")
     return (
         runs.branch("pentagon").at,
-        np.array([alignment.beside(one, 4) for one in W]),
+        np.array([angles.beside(one, 4) for one in W]),
         np.linalg.norm(W[:, :, 4], axis=1),
     )
 
 
-def continuous(runs: Runs) -> Told:
-    at, angles, norms = along(runs)
-    if len(at) < 2 or np.diff(np.log(at)).max() > NEAR:
-        return None, "nothing: no pentagons at densities near to each other"
-    steps = [float(np.abs(np.diff(numbers)).max()) for numbers in (angles, norms)]
-    words = f"steps of at most {steps[0]:.1f} degrees and {steps[1]:.3f} in norm, from {at[0]:.3g} to {at[-1]:.3g}"
-    return steps[0] < STEP and steps[1] < JUMP, words
+def continuous(runs: Runs, crossing: float) -> Told:
+    """Does no step along the pentagons, down to the crossing, make up much of all the way that they deform?"""
+    at, beside, norms = (numbers[along(runs)[0] >= crossing] for numbers in along(runs))
+    if len(at) < 2 / PART or np.diff(np.log(at)).max() > NEAR:
+        return None, "nothing: too few pentagons at densities near to each other"
+    steps = [np.abs(np.diff(numbers)) for numbers in (beside, norms)]
+    parts = [float(own.max() / max(own.sum(), 1e-6)) for own in steps]
+    words = f"steps of at most {steps[0].max():.1f} degrees and {steps[1].max():.3f} in norm, {parts[0]:.0%} and"
+    return max(parts) <= PART, f"{words} {parts[1]:.0%} of all, from {at[0]:.3g} to {at[-1]:.3g}"
 
 
 def repels(runs: Runs) -> Told:
-    at, angles, _ = along(runs)
+    at, beside, _ = along(runs)
     if len(at) < 2 or at[-1] <= 1 or at[0] >= 1:
         return None, "nothing: no pentagons on both sides of equal densities"
-    words = ", ".join(f"{angles[k]:.1f} at {at[k]:.3g}" for k in selection.evenly(len(at), 6))
-    return bool((np.diff(angles) > -NOISE).all() and angles[-1] - angles[0] > STEP), words
+    words = ", ".join(f"{beside[k]:.1f} at {at[k]:.3g}" for k in selection.evenly(len(at), 6))
+    return bool((np.diff(beside) > -NOISE).all() and beside[-1] - beside[0] > STEP), words
 
 
 def beyond_one(runs: Runs) -> Told:
@@ -269,17 +266,17 @@ experiment = Experiment(
         of_crossing(
             "There the best model snaps from a pentagon to two digons, with the sparse point at 0.",
             snaps,
-            f"two digons wherever it is sparser, the point's norm below {AT_ZERO:g}, pentagons wherever denser",
+            "two digons wherever it is sparser, pentagons wherever denser",
         ),
         of_crossing(
-            "The phase change is of first order.",
-            jumps,
-            f"jumps of the varied feature's norm by {JUMP:g} and of the angle by {STEP:g} degrees at least",
+            "The phase change is of first order: the slope of the lowest loss jumps.",
+            first_order,
+            f"d ln L / d ln p_0 of two digons above that of the pentagon by {SLOPES:g}",
         ),
-        said(
+        of_crossing(
             "Before that the pentagon deforms continuously.",
             continuous,
-            f"no step of the angle beside the varied point by {STEP:g} degrees, nor of its norm by {JUMP:g}",
+            f"no step of the angle beside the varied point, nor of its norm, above {PART:.0%} of all its way",
         ),
         said(
             "The denser the feature, the farther it pushes its neighbours away.",
@@ -295,6 +292,7 @@ experiment = Experiment(
             "The loss of two digons is p_0 / 3 - p_0^2 / 4 + 2 p^2 / 3.",
             as_the_form,
             f"a ratio of 1 within {EXACT:g} wherever two digons were found",
+            ours=True,
         ),
     ),
 )

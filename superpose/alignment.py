@@ -77,25 +77,3 @@ def exchanges(sets: int, size: int) -> list[Order]:
         for outside in itertools.permutations(range(sets))
         for choice in itertools.product(inside, repeat=sets)
     ]
-
-
-def gaps(W: Float[np.ndarray, "2 n"]) -> Float[np.ndarray, " n"]:
-    """The angles in degrees between neighbouring columns, all the way around the plane; they add up to 360.
-
-    Args:
-        W: columns that are not zero.
-    """
-    around = np.sort(np.degrees(np.arctan2(W[1], W[0])))
-    return np.diff(np.append(around, around[:1] + 360))
-
-
-def regular(W: Float[np.ndarray, "2 n"], within: float) -> bool:
-    """Whether the columns, none of them zero, lie at equal angles around the plane: 360 / n degrees within so many."""
-    return bool((np.abs(gaps(W) - 360 / W.shape[1]) <= within).all())
-
-
-def beside(W: Float[np.ndarray, "2 n"], feature: int) -> float:
-    """The mean angle in degrees between a column and its two neighbours around the plane. No column may be zero."""
-    around = np.degrees(np.arctan2(W[1], W[0]))
-    away = np.delete(around - around[feature], feature) % 360
-    return float(away.min() + 360 - away.max()) / 2

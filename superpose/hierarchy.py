@@ -35,14 +35,14 @@ Weights = tuple[Float[Array, "m n"], Float[Array, "n m"]]
 class Properties(NamedTuple):
     """Of the trained models of a variant: how many there are, and how many of them have each property.
 
-    `superposed` is None where it cannot be read off the weights. `aligned` counts models none of whose, some of whose
+    `linear` is None where a hidden bias decides it, `superposed` where it cannot be read off the weights. `aligned` counts models none of whose, some of whose
     and all of whose features lie along a hidden unit (or neurons serve one feature); None where the basis is not
     privileged.
     """
 
     model: str
     models: int
-    linear: int
+    linear: int | None
     superposed: int | None
     aligned: tuple[int, int, int] | None
 
@@ -58,12 +58,13 @@ def properties(ds: xr.Dataset, program: Program) -> Properties | None:
         return None
     found = measured((into, out), tied=tied)
     privileged, told = program.model.basis_privileged, tied or into.shape[1] < into.shape[2]
+    biased = privileged and ("hidden",) in program.model.dims.values()
     linear = ~found["mixed"] & (not signed(program.features)) if privileged else np.ones(len(into), bool)
     none, some, every = np.bincount(found["aligned"], minlength=LEVELS).tolist()
     return Properties(
         type(program.model).__name__,
         len(into),
-        int(linear.sum()),
+        None if biased else int(linear.sum()),
         int((~found["independent"]).sum()) if told else None,
         (none, some, every) if privileged else None,
     )

@@ -33,6 +33,9 @@ MISSING = "#d9d9d9"
 BLUE, ORANGE, GREEN, PINK, YELLOW, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
 """Colours of kinds, which colour-blind readers can tell apart (Okabe and Ito, 2008)."""
 
+CROWDED = 40
+"""Features above which bars touch, and figures show fewer models in a row."""
+
 _STOPS = ["#1b569c", "#7fb2d8", "#ffffff", "#f29a82", "#bd1e2d"]
 RED_WHITE_BLUE = LinearSegmentedColormap.from_list("red_white_blue", _STOPS, N=257).with_extremes(bad=MISSING)
 VIRIDIS = matplotlib.colormaps["viridis"].with_extremes(bad=MISSING)
@@ -129,7 +132,10 @@ def norm_bars(ax: Axes, norm: Num[np.ndarray, " n"], superposition: Num[np.ndarr
         superposition: per feature, dark at 0, yellow from 1 up.
     """
     lengths = np.where(np.isfinite(norm), norm, 0)
-    ax.barh(np.arange(len(norm)), lengths, height=0.85, color=SUPERPOSITION.colours(superposition), snap=False)
+    few = len(norm) <= CROWDED  # else gaps, or blurred edges, of less than a pixel would pale the colours
+    bars = ax.barh(np.arange(len(norm)), lengths, height=0.85 if few else 1.0, snap=False)
+    for bar, colour in zip(bars, SUPERPOSITION.colours(superposition), strict=True):
+        bar.set(facecolor=colour, antialiased=few)
     ax.set(xlim=(0, max(1.0, float(np.max(lengths))) * 1.05), ylim=(len(norm) - 0.5, -0.5), yticks=[])
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Num
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
@@ -22,6 +22,7 @@ SET_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
 """Of the first sets, in the palette of Okabe and Ito (2008); they start again after the sixth."""
 REACH = 1.3
 SIZE = 28.0
+DOT = {"linestyle": "", "marker": "o", "markeredgecolor": INK, "markeredgewidth": 0.4}
 TOGETHER = 0.15
 """Points of a set that are no farther apart lie on each other."""
 
@@ -50,7 +51,7 @@ def plane(ax: Axes, reach: float = REACH) -> None:
     ax.axvline(0, color=FAINT, linewidth=0.4, zorder=0)
     ax.add_patch(Circle((0, 0), 1.0, fill=False, color=FAINT, linewidth=0.4, zorder=0))
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xticks=[], yticks=[])
-    ax.spines[:].set(color=FAINT, linewidth=0.5)
+    ax.spines[:].set(visible=True, color=FAINT, linewidth=0.5)
 
 
 def points(
@@ -78,10 +79,12 @@ def points(
     ax.scatter(*W[:, kept], s=sizes[kept], color=colours[kept], edgecolors=INK, linewidths=0.4, zorder=2)
 
 
-def legend_of_sets(figure: Figure, names: Sequence[str], **place: Any) -> Legend:
-    """A dot in the colour of each set, with its name."""
-    dots = [
-        Line2D([], [], linestyle="", marker="o", markersize=5, color=colour, markeredgecolor=INK, markeredgewidth=0.4)
-        for colour, _ in zip(SET_COLOURS, names, strict=False)
+def legend_of_sets(figure: Figure | SubFigure, names: Sequence[str], ring: str = "", **place: Any) -> Legend:
+    """A dot in the colour of each set, with its name; where given, also what a ringed dot means (`ringed`)."""
+    dots: list[Any] = [
+        Line2D([], [], color=SET_COLOURS[k % len(SET_COLOURS)], markersize=5, **DOT) for k in range(len(names))
     ]
-    return figure.legend(dots, names, frameon=False, handletextpad=0.2, columnspacing=1.5, **place)
+    if ring:
+        dots.append(tuple(Line2D([], [], color=FAINT, markersize=5 * size, **DOT) for size in (1.6, 0.5)))
+    named = [*names, ring][: len(dots)]
+    return figure.legend(dots, named, frameon=False, handletextpad=0.2, columnspacing=1.5, **place)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from superpose import geometry
+from superpose.arguments import InputError
 from superpose.models import AbstractToyModel
 from superpose.sets import AbstractSets, AnticorrelatedSets, CorrelatedSets
 from superpose.task import Task
@@ -58,8 +59,8 @@ def cosines(W: Float[Array, "m n"]) -> Float[Array, "n n"]:
 
 def blocks(square: Float[Array, "n n"], sets: int) -> Float[Array, "sets k k"]:
     """What a matrix holds of each set by itself: its k = n / sets rows and columns."""
-    size = square.shape[0] // sets
-    return jnp.stack([square[k : k + size, k : k + size] for k in range(0, square.shape[0], size)])
+    size, own = square.shape[0] // sets, np.arange(sets)
+    return square.reshape(sets, size, sets, size)[own, :, own, :]
 
 
 def collapsed(W: Float[Array, "m n"], sets: int) -> Bool[Array, " sets"]:
@@ -90,10 +91,14 @@ def summary(W: Float[Array, "m n"], sets: int) -> dict[str, Array]:
 
 
 def measure(model: AbstractToyModel, task: Task, key: PRNGKeyArray) -> dict[str, Array]:
-    """`summary` of a model's W, with `relation`; features in no sets count as a set each. An experiment's `measure`."""
+    """`summary` of a model's W, with `relation`; features in no sets count as a set each. An experiment's `measure`.
+
+    Raises:
+        InputError: the model has no one matrix W.
+    """
     W: Any = getattr(model, "W", None)
     if W is None:
-        raise ValueError(
+        raise InputError(
             f"The geometry of sets is that of one matrix W, and {type(model).__name__} has none. Type model=relu."
         )
     features = task.features

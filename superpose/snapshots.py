@@ -4,13 +4,16 @@
 snapshot is that of one and the same sample, so that a small fall between two of them is one of the model.
 """
 
+from typing import NamedTuple
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+import xarray as xr
+from jaxtyping import Array, Bool, Float, Int
 
-from superpose import geometry
+from superpose import geometry, selection
 from superpose.draws import seed_key
 from superpose.features import AbstractFeatures, draws_nonzero
 from superpose.models import AbstractTiedModel
@@ -18,6 +21,50 @@ from superpose.objective import Sampled
 from superpose.task import Identity, Task
 
 SEED = 2209
+
+
+class Recorded(NamedTuple):
+    """The usable models of a variant with the weights that were recorded over their training.
+
+    Attributes:
+        seeds: one each.
+        density: p of all of them.
+        steps: at which weights were recorded.
+        W, b: the weights of each model at each step.
+        loss: the judged loss of each model in the end.
+    """
+
+    seeds: list[int]
+    density: float
+    steps: Int[np.ndarray, " snapshot"]
+    W: Float[np.ndarray, "seed snapshot m n"]
+    b: Float[np.ndarray, "seed snapshot n"]
+    loss: Float[np.ndarray, " seed"]
+
+
+def recorded(tree: xr.DataTree) -> Recorded | None:
+    """What was recorded of ReLU output models at one point of all axes but the seed.
+
+    Args:
+        tree: labelled arrays, of which the variant `relu` is read.
+
+    Returns:
+        None where it is not there, or has fewer than three snapshots.
+    """
+    ds = tree["relu"].to_dataset() if "relu" in tree.children else xr.Dataset()
+    if not {"W_steps", "b_steps"} <= set(ds.variables) or ds.sizes["snapshot"] < 3:
+        return None
+    ds = selection.one_point(ds, ())[0]
+    ds = ds.isel(seed=np.flatnonzero(ds["finite"]))
+    W = ds["W_steps"].transpose("seed", "snapshot", "hidden", "feature").values
+    b = ds["b_steps"].transpose("seed", "snapshot", "feature").values
+    seeds, steps = ds["seed"].values.tolist(), ds["snapshot_step"].values
+    return Recorded(seeds, float(ds["density"]), steps, W, b, ds["loss"].values.astype(float))
+
+
+def share(flags: list[bool] | Bool[np.ndarray, " models"]) -> str:
+    """Of how many models something is true: "3 of 8 models"."""
+    return f"{int(np.sum(flags))} of {len(flags)} models"
 
 
 def losses(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from superpose.alignment import aligned, beside, exchanges, gaps, in_one_frame, regular, rotation
+from superpose.alignment import aligned, exchanges, in_one_frame, rotation
 
 RNG = np.random.default_rng(0)
 
@@ -61,23 +61,3 @@ def test_models_in_one_frame_stand_as_the_first_whose_first_feature_points_right
     other = in_one_frame([W], lead=2)[0]
     np.testing.assert_allclose(other[:, 2], np.linalg.norm(W[:, 2]) * np.eye(3)[0], atol=1e-12)
     assert in_one_frame([]) == []
-
-
-def test_a_regular_polygon():
-    angles = np.radians([0, 60, 130, 180, 240, 300])
-    W = np.stack([np.cos(angles), np.sin(angles)]) * RNG.uniform(0.5, 2, 6)
-    assert regular(W, 11.0) and not regular(W, 9.0)
-    assert not regular(np.ones((2, 6)), 15.0)
-
-
-def test_gaps_of_polygons():
-    for corners in (1, 2, 3, 5, 6):
-        angles = 2 * np.pi * RNG.permutation(corners) / corners + 0.3
-        np.testing.assert_allclose(gaps(np.stack([np.cos(angles), np.sin(angles)])), 360 / corners, atol=1e-9)
-    assert gaps(np.zeros((2, 0))).size == 0
-
-
-def test_the_angle_beside_a_point():
-    angles = np.radians([10, 300, 50, 150, 200])
-    W = np.stack([np.cos(angles), np.sin(angles)]) * RNG.uniform(0.5, 2, 5)
-    assert beside(W, 0) == pytest.approx((40 + 70) / 2) and beside(W, 3) == pytest.approx((100 + 50) / 2)

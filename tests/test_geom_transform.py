@@ -34,6 +34,8 @@ def path(*moves: np.ndarray) -> np.ndarray:
 
 SMALL, LINEAR = 0.01 * OCTAHEDRON, directions(np.array([1.0, 0, 0]), np.array([0, 1.0, 0]))
 ENDS = directions(AXIS, -AXIS)
+THREE = np.array([[1, 0, 0.5**0.5], [0, 1, 0.5**0.5], [0, 0, 0]])
+OPENED = np.concatenate([THREE, -THREE], axis=1)  # 45, 45 and 90 degrees: not equilateral
 NARROW = np.concatenate([0.6 * (np.eye(3) + 0.3), -0.6 * (np.eye(3) + 0.3)], axis=1)
 
 
@@ -57,7 +59,10 @@ def verdicts(module, arrays: xr.DataTree) -> list[bool | None]:
 def test_stages_of_a_path_made_by_hand(module):
     W = path(SMALL, ENDS, NARROW, OCTAHEDRON)
     assert module.stages(W) == {"A": 3, "B": 6, "C": 8, "D": 12}
-    assert module.stages(path(SMALL, OCTAHEDRON)) == {"A": 3, "D": 4}  # nothing has opened that was never one direction
+    assert module.stages(path(SMALL, OCTAHEDRON)) == {"A": 3, "D": 4}
+    assert module.stages(path(NARROW, ENDS)) == {"C": 0, "B": 6}  # the order is not put in
+    assert "C" not in module.stages(path(SMALL, ENDS, OPENED, OCTAHEDRON))
+    assert "C" not in module.stages(path(NARROW * [1, 1, 0.8, 1, 1, 1]))
     assert module.stages(path(LINEAR)) == {"B": 2}
     collapsed = directions(AXIS, AXIS)
     assert module.stages(path(collapsed)) == {}  # one direction for both sets is no separation
@@ -77,7 +82,7 @@ def test_a_model_is_turned_to_the_axes(module):
 def test_claims_hold_of_models_that_go_the_papers_way(module):
     """One goes by way of an antiprism: at right angles within each set, the second set a quarter turn off."""
     quarter = np.concatenate([np.eye(3), -turned_about_axis(np.pi / 3)], axis=1)
-    ways = path(SMALL, ENDS, NARROW, quarter, OCTAHEDRON), path(SMALL, ENDS, NARROW, OCTAHEDRON, OCTAHEDRON)
+    ways = path(SMALL, ENDS, NARROW, quarter, OCTAHEDRON), path(SMALL, ENDS, OPENED, NARROW, OCTAHEDRON)
     found = verdicts(module, tree(*ways, ways[0]))
     # the weights of B here, +-1 / sqrt(3) on one axis, cost more than p / 3 by what one set does to the other
     assert found[:4] == [True] * 4 and found[5:] == [True] * 3
@@ -101,7 +106,10 @@ def test_each_claim_fails_where_its_sentence_does(module):
     back = verdicts(module, tree(path(SMALL, OCTAHEDRON, ENDS, OCTAHEDRON)))
     assert back[3] is False
     assert verdicts(module, tree(path(SMALL, 3 * LINEAR, NARROW, OCTAHEDRON)))[4] is False
-    assert verdicts(module, tree(path(SMALL, OCTAHEDRON)))[6:] == [None, False]
+    assert verdicts(module, tree(path(SMALL, OCTAHEDRON)))[6:] == [None, None]
+    assert verdicts(module, tree(path(SMALL, OCTAHEDRON, ENDS, NARROW)))[6:] == [False, False]
+    assert verdicts(module, tree(path(SMALL, ENDS, OPENED, OCTAHEDRON)))[6:] == [False, None]
+    assert verdicts(module, tree(path(SMALL, ENDS, NARROW, OCTAHEDRON)))[6:] == [True, False]  # one way alone
     assert set(verdicts(module, xr.DataTree())) == {None}
 
 

@@ -53,4 +53,4 @@ def test_the_figure_frames_each_sets_block():
     panels = figure.axes[:4]
     assert [ax.get_title() for ax in panels] == ["$1-S = 1$", "$1-S = 0.5$", "$1-S = 0.1$", "$1-S = 0.01$"]
     assert all(len(ax.lines) == 2 for ax in panels)
-    assert panels[3].get_xlabel() == "farthest 0.00" and panels[0].get_xlabel() == "farthest 1.00"
+    assert panels[3].get_xlabel() == "off by 0.00" and panels[0].get_xlabel() == "off by 1.00"

@@ -68,6 +68,11 @@ def test_bars_start_at_zero_with_feature_0_on_top(ax):
     np.testing.assert_allclose([bar.get_facecolor()[:3] for bar in ax.patches], [DARK, YELLOW, GREY], atol=1e-12)
 
 
+def test_bars_of_many_features_touch(ax):
+    plots.norm_bars(ax, np.ones(plots.CROWDED + 1), np.zeros(plots.CROWDED + 1))
+    assert {bar.get_height() for bar in ax.patches} == {1.0}
+
+
 def test_arrows_are_the_columns_in_order_of_importance(ax):
     plots.arrows(ax, PENTAGON, 0.9 ** np.arange(5))
     (quiver,) = ax.collections

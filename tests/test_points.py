@@ -34,3 +34,9 @@ def test_points_lie_at_their_columns():
     rays = [line for line in ax.lines if line.get_alpha() is not None]
     assert len(rays) == 3 and ax.get_xlim() == (-1.5, 1.5)
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+
+
+def test_a_legend_names_every_set_and_what_rings_are():
+    figure = Figure()
+    points.legend_of_sets(figure, list("abcdefgh"), "together", loc="upper left")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [*"abcdefgh", "together"]

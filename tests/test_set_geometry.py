@@ -6,6 +6,7 @@ import pytest
 from paired import polar
 
 from superpose import draws, set_geometry
+from superpose.arguments import InputError
 from superpose.features import IndependentFeatures
 from superpose.models import ReLUOutput, UntiedReLUHidden
 from superpose.sets import AnticorrelatedSets, CorrelatedSets
@@ -91,5 +92,5 @@ def test_a_measure_knows_the_features(features, relation, sets):
 
 def test_a_model_without_one_matrix_is_refused():
     task = Task(CorrelatedSets(6, 3), jnp.ones(6), Identity())
-    with pytest.raises(ValueError, match="model=relu"):
+    with pytest.raises(InputError, match="model=relu"):
         set_geometry.measure(UntiedReLUHidden(6, 2), task, draws.seed_key(0))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from superpose import snapshots
 from superpose.features import IndependentFeatures
@@ -33,3 +34,18 @@ def test_dimensionality_and_cosines_of_many_models():
     np.testing.assert_allclose(snapshots.dimensionality(many)[0], [[2 / 3] * 3, [0] * 3], atol=1e-6)
     np.testing.assert_allclose(snapshots.cosines(many)[0, 0], 1.5 * np.eye(3) - 0.5, atol=1e-6)
     assert not snapshots.cosines(many)[0, 1].any()
+
+
+def test_what_was_recorded_of_usable_models():
+    cell = ("seed", "snapshot")
+    data = {"W_steps": ((*cell, "feature", "hidden"), np.arange(24.0).reshape(2, 3, 2, 2))}
+    data |= {"b_steps": ((*cell, "feature"), np.zeros((2, 3, 2))), "loss": ("seed", [np.nan, 0.5])}
+    data["finite"] = ("seed", [False, True])
+    ds = xr.Dataset(data, {"seed": [3, 4], "snapshot_step": ("snapshot", [0, 5, 9]), "density": 0.2})
+    found = snapshots.recorded(xr.DataTree.from_dict({"relu": ds}))
+    assert found is not None and found.seeds == [4] and found.density == 0.2 and found.loss.tolist() == [0.5]
+    np.testing.assert_array_equal(found.W[0, 0], [[12, 14], [13, 15]])
+    assert found.steps.tolist() == [0, 5, 9] and found.b.shape == (1, 3, 2)
+    for other in (ds.isel(snapshot=[0, 1]), ds.drop_vars("W_steps"), xr.Dataset()):
+        assert snapshots.recorded(xr.DataTree.from_dict({"relu": other})) is None
+    assert snapshots.share([True, False]) == snapshots.share(np.array([True, False])) == "1 of 2 models"
