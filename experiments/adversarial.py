@@ -1,6 +1,6 @@
 """Adversarial vulnerability: how far small attacks on the input raise the loss, as features come to share dimensions.
 
-Paper: "Superposition and Adversarial Robustness". n = 100 features of importance 1 in m = 10 dimensions.
+Paper: "Relationship to Adversarial Robustness". n = 100 features of importance 1 in m = 10 dimensions.
 
     python -m superpose.run experiment=adversarial
 
@@ -36,7 +36,7 @@ from superpose.models import AbstractTiedModel, AbstractToyModel
 from superpose.penalties import directions
 from superpose.task import Task
 
-SOURCE = "Superposition and Adversarial Robustness"
+SOURCE = "Relationship to Adversarial Robustness"
 LENGTH = 0.1
 """The attack's L2 norm over that of the mean input."""
 VECTORS, SEED = 1024, 2209

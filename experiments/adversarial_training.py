@@ -1,6 +1,6 @@
 """Adversarial training: superposition and clean loss of models that were trained on attacked inputs.
 
-Paper: "Superposition and Adversarial Robustness". Each example is attacked along (W^T W)_i of one of the features, with
+Paper: "Relationship to Adversarial Robustness". Each example is attacked along (W^T W)_i of one of the features, with
 an L2 norm of `attack` times the mean input's, and the clean input is to be given back.
 
     python -m superpose.run experiment=adversarial_training
@@ -17,7 +17,7 @@ from superpose import strengths
 from superpose.experiment import Experiment, Verdict
 from superpose.strengths import Curves, told
 
-SOURCE = "Superposition and Adversarial Robustness"
+SOURCE = "Relationship to Adversarial Robustness"
 AXIS = "attack"
 PAPER = 0.8
 NEAR = (0.6, 1.0)

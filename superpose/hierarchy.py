@@ -35,9 +35,9 @@ Weights = tuple[Float[Array, "m n"], Float[Array, "n m"]]
 class Properties(NamedTuple):
     """Of the trained models of a variant: how many there are, and how many of them have each property.
 
-    `linear` is None where a hidden bias decides it, `superposed` where it cannot be read off the weights. `aligned` counts models none of whose, some of whose
-    and all of whose features lie along a hidden unit (or neurons serve one feature); None where the basis is not
-    privileged.
+    `linear` is None where a hidden bias decides it, `superposed` where it cannot be read off the weights. `aligned`
+    counts models none of whose, some of whose and all of whose features lie along a hidden unit (or neurons serve one
+    feature); None where the basis is not privileged.
     """
 
     model: str
