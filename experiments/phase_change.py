@@ -61,7 +61,9 @@ def of_one(shown: Chart) -> Figure:
 
 def explained(shown: Chart) -> list[str]:
     """What the panels show, and where and why they differ."""
-    lines = ["f, g, h: over the seeds; they differ from b where not all seeds reach the best loss (d)"]
+    lines = [
+        "f, g, h: norm and superposition, each over the seeds; unlike b where not all seeds reach the best loss (d)"
+    ]
     if shown.losses() is None:
         return lines
     lines.insert(0, "c: cells in which the best model is in another phase than theory, in its colour; orange: theory")
