@@ -2,7 +2,7 @@
 
     python benchmarks/phase_maps.py [--repeats 3]      (a part of make bench; some minutes on two cores)
 
-    phase_change        python -m superpose.run experiment=phase_change, 18,432 models of n = 2, m = 1
+    phase_change        python -m superpose.run experiment=phase_change, 23,040 models of n = 2, m = 1
     phase_change_3_2    the same size at n = 3, m = 2, once
     plain               plain_phase_map.py: the first one's training on one device, on nodes that miss the ReLU's kink
 
@@ -54,6 +54,7 @@ def run(experiment: str) -> Timing:
             f"experiment={experiment}",
             "sparsity=dense",
             "importance=dense",
+            "seed=10",
             f"output={folder}",
             "compute.cache=false",
         ]
@@ -77,7 +78,7 @@ def main():
         found["phase_change"].append(run("phase_change"))
         found["plain"].append(plain())
     found["phase_change_3_2"].append(run("phase_change_3_2"))
-    shown = Table(box=None, pad_edge=False, title="18,432 models, 1,000 steps each: medians")
+    shown = Table(box=None, pad_edge=False, title="23,040 models, 1,000 steps each: medians")
     for column in ("", "training", "whole", "memory"):
         shown.add_column(column, justify="right", no_wrap=True)
     medians: dict[str, Any] = {}

@@ -47,6 +47,7 @@ ABOVE = 1.02  # times the loss of dedicated neurons: what counts as no more
 STUCK = 1.25  # times that: training missed better models
 ZOOM = 0.01
 PANELS = 7
+NEEDED = ("loss", "finite", "feature_importance", "W1", "W2", "feature_superposition", *neurons.VARIABLES)
 
 Levels = dict[float, xr.Dataset]
 
@@ -88,7 +89,7 @@ def counts(model: xr.Dataset) -> tuple[int, int, int]:
 
 def figure(tree: xr.DataTree) -> Figure:
     """The best model of each density, all neurons in a row; below, the one at p = 0.01 (or the middle one) enlarged."""
-    ds, note = selection.one_point(next(iter(tree.children.values())).to_dataset())
+    ds, note = selection.one_point(together(tree))
     best = statistics.best(ds)
     levels = selection.evenly(ds.sizes["sparsity"], PANELS)
     models = [best.isel(sparsity=k) for k in levels]
@@ -115,19 +116,25 @@ def row(ax: Axes, model: xr.Dataset, *, labelled: bool = False) -> None:
     span = (0.0, stacks.limits([W1])[1])
     stacks.stack(ax, W1[order], colours, kinds=kinds[order], span=span, labelled=labelled)
     told = ", ".join(f"{k} {word}" for k, word in zip(counts(model), neurons.KINDS[1:], strict=True) if k)
-    told = f"{told}; loss {beside_dedicated(model):.3g}" if told else "no model"
+    told = f"{told}; loss {beside_dedicated(model):.3g}$\\times$" if told else "no model"
     ax.set_title(f"$1-S = {float(model['density']):.3g}$: {told}", fontsize=7, pad=2)
     ax.set_ylabel("$|W_1|$, stacked" if labelled else "$|W_1|$")
 
 
+def together(tree: xr.DataTree) -> xr.Dataset:
+    """The models of all variants as seeds of one, since they are ways to train the same model; empty without any."""
+    known = [ds[list(NEEDED)] for node in tree.children.values() if set(NEEDED) <= set(ds := node.to_dataset())]
+    if not known:
+        return xr.Dataset()
+    return xr.concat(known, "seed").assign_coords(seed=np.arange(sum(ds.sizes["seed"] for ds in known)))
+
+
 def usable(tree: xr.DataTree) -> Levels:
     """Density -> models, best first along `seed`, of those densities of the paper that there are."""
-    if "absolute_value" not in tree.children or "neuron_kind" not in tree["absolute_value"]:
+    whole = together(tree)
+    if not whole or whole.sizes["hidden"] != 40:
         return {}
-    ds, _ = selection.one_point(tree["absolute_value"].to_dataset())
-    if "W1" not in ds or ds.sizes["hidden"] != 40:
-        return {}
-    ds = ds[["loss", "finite", "feature_importance", "W1", "W2", *neurons.VARIABLES]]
+    ds, _ = selection.one_point(whole)
     there = {p: at for p in READ_OFF if (at := selection.at_density(ds, p)) is not None}
     found = {p: selection.sorted_by_loss(at) for p, at in there.items()}
     return {p: models for p, models in found.items() if models.sizes["seed"]}

@@ -130,7 +130,7 @@ def test_the_figure_has_a_row_for_each_density_and_one_enlarged(levels):
         figure = many.figure(of_counts(dict(list(PAPER.items())[:levels])))
         figure.canvas.draw()
     titles = [ax.get_title() for ax in figure.axes if ax.get_title()]
-    assert len(titles) == levels + 1 and titles[0] == "$1-S = 1$: 40 mono; loss 1"
+    assert len(titles) == levels + 1 and titles[0] == r"$1-S = 1$: 40 mono; loss 1$\times$"
 
 
 # a phase diagram of three features
