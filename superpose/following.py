@@ -49,8 +49,6 @@ class Path(eqx.Module):
     def __check_init__(self):
         if len(self.points) < 2 or not np.isfinite(np.array(self.points, np.float32)).all():
             raise ValueError(f"`path.points` are at least two finite numbers, got {list(self.points)}.")
-        if self.target == "penalty.strength" and min(self.points) < 0:
-            raise ValueError(f"The points of a path of penalty.strength must be at least 0, got {min(self.points):g}.")
         if float(self.start) not in (0.0, 1.0) or not float(self.nudge) >= 0:
             raise ValueError(
                 "`path.start` is 0 (from the first point) or 1 (from the last), and `path.nudge` at least 0, got"

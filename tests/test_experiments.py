@@ -26,6 +26,12 @@ SHORTER = {
     "uniform_geometry": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
     "uniform_geometry_200_20": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.3,0.1]"],
 }
+LATER = (
+    *("polytope_table", "compressed_sensing", "uniform_scaling", "almost_orthogonal", "privileged_basis", "loss_terms"),
+    *("anticorr_4_2", "corr_6_2", "basic_80_20", "basic_100_20", "phase_change_3_2", "phase_change_activations"),
+    "uniform_geometry_200_20",
+)
+"""Runs left to the slow suite: several programs to compile, or a module that another run draws and judges with."""
 DENSITIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 
 
@@ -46,7 +52,7 @@ def titles(figure: Figure) -> list[str]:
     return [title for ax in figure.axes for title in (ax.get_title("left"), ax.get_title()) if title]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LATER else n for n in NAMES])
 def test_an_experiment_runs_draws_and_is_judged(name, tmp_path):
     tree = superpose.run_sweep([f"experiment={name}", "scale=smoke", f"output={tmp_path}", *SHORTER.get(name, [])])
     (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())

@@ -12,7 +12,6 @@ import superpose
 from superpose import evaluation
 from superpose.arguments import InputError
 from superpose.features import IndependentFeatures
-from superpose.following import Path
 from superpose.memory import sweep_grid
 from superpose.models import ReLUHidden, ReLUOutput, UntiedReLUHidden
 from superpose.objective import Exact, Sampled, check_fits
@@ -157,11 +156,6 @@ def test_a_strength_is_a_number_of_at_least_0(kind, strength):
     with pytest.raises(ValueError, match=r"`penalty\.strength` must be a number of at least 0, got (-0\.5|nan|inf)"):
         kind(strength)
     jax.eval_shape(kind, jnp.zeros(()))  # a traced one has no value to check
-
-
-def test_a_path_of_strengths_below_zero_is_refused():
-    with pytest.raises(ValueError, match=r"path of penalty\.strength must be at least 0, got -1"):
-        Path("penalty.strength", (0.0, -1.0))
 
 
 @pytest.mark.parametrize(

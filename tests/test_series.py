@@ -222,6 +222,7 @@ def derivatives(model: Any, along: Any, p: Any, importance: Any, slope: Any) -> 
     return found, gradient, product
 
 
+@pytest.mark.slow
 def test_derivatives_are_finite_differences():
     """Steps h of a size at which the differences hold: of the loss within 1e-5 |gradient| |step|, of the gradient 1e-4.
 
@@ -261,6 +262,7 @@ def test_derivatives_are_finite_where_weights_vanish():
 gradients = jax.jit(jax.grad(lambda W, b, p, importance: series.loss(W, b, p, importance, 0.0, 256), (0, 1)))
 
 
+@pytest.mark.slow
 def test_single_precision_gradients_are_those_of_double():
     """Compiled, where a value may be computed twice, with two roundings; relative to the largest entry."""
     for density in (1.0, 0.03, 1e-3):
