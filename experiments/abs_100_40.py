@@ -126,7 +126,8 @@ def together(tree: xr.DataTree) -> xr.Dataset:
     known = [ds[list(NEEDED)] for node in tree.children.values() if set(NEEDED) <= set(ds := node.to_dataset())]
     if not known:
         return xr.Dataset()
-    return xr.concat(known, "seed").assign_coords(seed=np.arange(sum(ds.sizes["seed"] for ds in known)))
+    whole = xr.concat(known, "seed", coords="minimal", compat="override")
+    return whole.assign_coords(seed=np.arange(sum(ds.sizes["seed"] for ds in known)))
 
 
 def usable(tree: xr.DataTree) -> Levels:

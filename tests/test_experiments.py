@@ -21,7 +21,7 @@ SHORTER = {
     "basic_80_20": ["~variants.linear", "schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
     "compressed_sensing": ["schedule.steps=30", "seed=1"],
     "basic_100_20": ["~variants.linear", "schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
-    "abs_100_40": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
+    "abs_100_40": ["~variants.fast", "~variants.slow", "schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
     "geom_transform": ["record.steps=12"],
     "uniform_geometry": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
     "uniform_geometry_200_20": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.3,0.1]"],
