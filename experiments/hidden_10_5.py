@@ -37,7 +37,7 @@ Weights = Float[np.ndarray, "m n"]
 
 def measure(model: AbstractToyModel, task: Task, key: PRNGKeyArray) -> dict[str, Array]:
     """The kind of each neuron of a tied model."""
-    W = getattr(model, "W")  # noqa: B009 (only some models have it)
+    W = neurons.matrix(model)
     return neurons.summary(W, W.T)
 
 

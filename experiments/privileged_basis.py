@@ -48,7 +48,7 @@ def measure(model: AbstractToyModel, task: Task, key: PRNGKeyArray) -> dict[str,
     `turned` is the loss with OW for a random orthogonal O, as a part of that with W, on one sample; `active` the share
     of the numbers h_j > 0 there.
     """
-    W = getattr(model, "W")  # noqa: B009 (only some models have it)
+    W = neurons.matrix(model)
     turn_key, data_key = jax.random.split(key)
     turn = jnp.linalg.qr(jax.random.normal(turn_key, (W.shape[0], W.shape[0])))[0]
     other = eqx.tree_at(lambda tree: tree.W, model, jnp.matmul(turn, W, precision="highest"))

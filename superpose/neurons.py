@@ -22,6 +22,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Int
 
+from superpose.arguments import InputError
+from superpose.models import AbstractToyModel
+
 RESPONDS = 0.2
 PRIMARY = 0.5
 UNUSED = 0.01
@@ -79,6 +82,20 @@ def kinds(W1: Float[Array, "m n"], W2: Float[Array, "n m"]) -> Int[Array, " m"]:
     rivals = jnp.sum(jnp.abs(W1) > PRIMARY * _peaks(W1), axis=1) > 1
     found = jnp.where(used(W1, W2), 1 + several + rivals, 0)
     return jnp.where(_finite(W1, W2), found, -1).astype(jnp.int8)
+
+
+def matrix(model: AbstractToyModel) -> Float[Array, "m n"]:
+    """W of a model whose way in and way out are one matrix.
+
+    Raises:
+        InputError: it has none.
+    """
+    W = getattr(model, "W", None)
+    if W is None:
+        raise InputError(
+            f"This is about the neurons of one matrix W, and {type(model).__name__} has none. Type model=relu_hidden."
+        )
+    return W
 
 
 def summary(W1: Float[Array, "m n"], W2: Float[Array, "n m"]) -> dict[str, Array]:

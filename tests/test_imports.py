@@ -22,7 +22,6 @@ ROOMS = {
     "record": "",
     "grid": "",
     "geometry": "",
-    "neurons": "",
     "theory": "",
     "dedicated": "",
     "tegum": "",
@@ -50,6 +49,7 @@ ROOMS = {
     # one model, and how it is trained
     "weighting": "leaves",
     "models": "leaves",
+    "neurons": "arguments models",
     "features": "draws leaves",
     "sets": "draws features leaves",
     "penalties": "leaves models",

@@ -8,6 +8,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from superpose import neurons, plots, stacks
+from superpose.arguments import InputError
 from superpose.models import UntiedReLUHidden
 
 W1 = jnp.array(
@@ -118,3 +119,8 @@ def test_stacks_stand_below_the_columns_of_their_matrices():
     (drawn, under) = (ax.get_window_extent() for ax in (above, below))
     np.testing.assert_allclose([drawn.x0, drawn.x1], [under.x0, under.x1])
     assert bar.get_ylabel() == "$W_{ji}$"
+
+
+def test_a_model_without_one_matrix_is_told():
+    with pytest.raises(InputError, match="UntiedReLUHidden has none"):
+        neurons.matrix(UntiedReLUHidden(3, 2))
