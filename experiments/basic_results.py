@@ -99,12 +99,6 @@ def said_of_the_best(
     return Claim(text, SOURCE, check, ours)
 
 
-def interval(sample: xr.DataArray) -> tuple[float, float]:
-    """The bootstrap interval of the median over seeds."""
-    low, high = statistics.bootstrap(sample)
-    return float(low), float(high)
-
-
 def usable(tree: xr.DataTree, label: str) -> list[xr.Dataset]:
     """The usable models of each density, best first, where each feature is less important than the one before."""
     ds = variant(tree, label)
@@ -144,7 +138,7 @@ def linear_is_optimal(tree: xr.DataTree) -> Verdict:
     worst = max(ratios, key=lambda ratio: abs(float(statistics.median(ratio)) - 1))
     median = float(statistics.median(worst))
     words = f"at worst {median:.4f} times the optimum, at p = {float(worst['density']):.3g}"
-    return Verdict(abs(median - 1) <= TOLERANCE, words, "0.98 to 1.02", interval(worst), worst.sizes["seed"])
+    return Verdict(abs(median - 1) <= TOLERANCE, words, "0.98 to 1.02", statistics.interval(worst), worst.sizes["seed"])
 
 
 def equal_when_dense(tree: xr.DataTree) -> Verdict:
@@ -157,7 +151,7 @@ def equal_when_dense(tree: xr.DataTree) -> Verdict:
     words = f"{float(statistics.median(ratio)):.4f} times the linear loss, {'the same' if same else 'other'} features"
     holds = same and abs(float(statistics.median(ratio)) - 1) <= TOLERANCE and off < OFF
     expected = f"0.98 to 1.02 times, the same features, biases of 0 for these and 1/2 for others within {OFF:g}"
-    return Verdict(holds, f"{words}, biases off by {off:.3f}", expected, interval(ratio), relu.sizes["seed"])
+    return Verdict(holds, f"{words}, biases off by {off:.3f}", expected, statistics.interval(ratio), relu.sizes["seed"])
 
 
 def more_when_sparser(tree: xr.DataTree) -> Verdict:
@@ -179,7 +173,7 @@ def from_one_to_above_two(tree: xr.DataTree) -> Verdict:
     ends = [float(statistics.median(each)) for each in (first, last)]
     words = "median ||W||^2 / m {:.3f} at p = 1, {:.2f} at p = 0.001".format(*ends)
     holds = abs(ends[0] - 1) <= TOLERANCE and ends[1] > 2
-    return Verdict(holds, words, "0.98 to 1.02, then above 2", interval(last), sparse.sizes["seed"])
+    return Verdict(holds, words, "0.98 to 1.02, then above 2", statistics.interval(last), sparse.sizes["seed"])
 
 
 def none_when_dense(tree: xr.DataTree) -> Verdict:

@@ -112,12 +112,6 @@ def claim(
     return Claim(text, SOURCE, verdict, ours)
 
 
-def interval(sample: xr.DataArray) -> tuple[float, float]:
-    """The bootstrap interval of the median over seeds."""
-    low, high = statistics.bootstrap(sample)
-    return float(low), float(high)
-
-
 def features_along(neurons_wanted: bool) -> Callable[[xr.Dataset], Found]:
     """Whether most features lie along a hidden unit, or in the median no more than a few by chance."""
 
@@ -125,7 +119,7 @@ def features_along(neurons_wanted: bool) -> Callable[[xr.Dataset], Found]:
         share = models["aligned"]
         middle = float(statistics.median(share))
         words = f"{float(share[0]):.0%} of the best model's features along one hidden unit, {middle:.0%} in the median"
-        return (float(share[0]) >= MOST if neurons_wanted else middle <= FEW), words, interval(share)
+        return (float(share[0]) >= MOST if neurons_wanted else middle <= FEW), words, statistics.interval(share)
 
     return check
 
@@ -136,7 +130,7 @@ def turning(changes: bool) -> Callable[[xr.Dataset], Found]:
     def check(models: xr.Dataset) -> Found:
         ratio = float(statistics.median(models["turned"]))
         holds = ratio > 1 + OTHER if changes else abs(ratio - 1) < SAME
-        return holds, f"{ratio:.4g} times the loss, in the median", interval(models["turned"])
+        return holds, f"{ratio:.4g} times the loss, in the median", statistics.interval(models["turned"])
 
     return check
 
@@ -154,7 +148,7 @@ def always_active(models: xr.Dataset) -> Found:
     share, c = models["active"], models["c"].transpose("seed", "hidden").values[0]
     words = f"{(c > 0).sum()} of {c.size} biases of the best model above 0, {float(share[0]):.0%} of its h_j"
     words += f"; {float(statistics.median(share)):.0%} in the median"
-    return bool((c > 0).all() and float(share[0]) >= MOST), words, interval(share)
+    return bool((c > 0).all() and float(share[0]) >= MOST), words, statistics.interval(share)
 
 
 def as_linear(p: float) -> Claim:

@@ -8,7 +8,7 @@ The paper's polygons: a pentagon, a square of two digons, the hexagon of three c
 import numpy as np
 from jaxtyping import Float
 
-from superpose.tegum import REPRESENTED
+from superpose.geometry import REPRESENTED_NORM
 
 DEGREES = 15.0
 """A quarter of the 60 degrees of a hexagon: its angles may differ by so much."""
@@ -40,7 +40,7 @@ def beside(W: Float[np.ndarray, "2 n"], feature: int) -> float:
 
 def hexagon(W: Float[np.ndarray, "2 6"]) -> bool:
     """Whether six represented features lie at angles of 60 degrees, within 15."""
-    return bool((np.linalg.norm(W, axis=0) > REPRESENTED).all()) and regular(W, DEGREES)
+    return bool((np.linalg.norm(W, axis=0) > REPRESENTED_NORM).all()) and regular(W, DEGREES)
 
 
 def hexagon_of_pairs(W: Float[np.ndarray, "2 6"]) -> bool:
@@ -60,7 +60,7 @@ def shape(W: Float[np.ndarray, "2 5"]) -> str:
     if not np.isfinite(W).all():
         return ""
     norms = np.linalg.norm(W, axis=0)
-    represented = norms > REPRESENTED
+    represented = norms > REPRESENTED_NORM
     if represented.all() and gaps(W).min() > ACUTE:
         return "pentagon"
     if represented[:4].all() and norms[4] < AT_ZERO and regular(W[:, :4], SQUARE):

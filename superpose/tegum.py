@@ -16,8 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Num
 
-REPRESENTED = 0.5
-"""The norm above which a feature is a node, that of `geometry.represented`."""
+from superpose.geometry import REPRESENTED_NORM
 
 EDGE = 0.1
 FLAT = 0.3
@@ -109,14 +108,14 @@ def product(*factors: Num[np.ndarray, "_ _"]) -> Float[np.ndarray, "m n"]:
 def graph(W: Num[np.ndarray, "m n"], edge: float = EDGE) -> Bool[np.ndarray, "n n"]:
     """Whether features i and j are joined: both represented, |W_i . W_j| > `edge`, and not one and the same."""
     W = W.astype(np.float64)
-    there = np.linalg.norm(W, axis=0) > REPRESENTED
+    there = np.linalg.norm(W, axis=0) > REPRESENTED_NORM
     joined = (np.abs(W.T @ W) > edge) & there & there[:, None]
     return joined & ~np.eye(len(joined), dtype=bool)
 
 
 def connected(W: Num[np.ndarray, "m n"], edge: float = EDGE) -> list[np.ndarray]:
     """The features of each connected component of the graph, by their first ones; a W that is not finite has none."""
-    there = np.linalg.norm(W.astype(np.float64), axis=0) > REPRESENTED
+    there = np.linalg.norm(W.astype(np.float64), axis=0) > REPRESENTED_NORM
     reach, count = graph(W, edge) | np.diag(there), len(there)
     first, before = np.where(there, np.arange(count), count), None
     while before is None or (first != before).any():  # every feature hears of the first one within its reach
