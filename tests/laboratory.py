@@ -7,8 +7,9 @@ import xarray as xr
 
 YAML = """# @package _global_
 # python -m superpose.run experiment=tiny
-# Four features in two dimensions, 40 steps.
+# Four features in two dimensions, 40 steps, of the model that compiles soonest.
 defaults:
+  - override /model: linear
   - override /weighting: geometric
 experiment: { name: tiny, module: tiny }
 model: { n: 4, m: 2 }

@@ -33,13 +33,13 @@ def test_a_run_ends_with_arrays_figure_settings_and_log(tmp_path):
     ]  # fmt: skip
     arrays = xr.open_datatree(folder / "arrays.zarr", engine="zarr", consolidated=False)
     assert laboratory.same(tree, arrays)
-    assert tree["relu"]["W"].dims == ("sparsity", "seed", "hidden", "feature")
-    assert tree["relu"].sizes == {"sparsity": 3, "seed": 2, "hidden": 2, "feature": 4, "step": len(log_spaced(40))}
-    assert np.allclose(tree["relu"]["density"], [1.0, 0.5, 0.1])
-    assert float(tree["relu"]["importance"]) == 0.7 and float(tree["relu"]["weight_decay"]) == 0.01
-    assert np.allclose(tree["relu"]["bias_sum"], tree["relu"]["b"].sum("feature"), atol=1e-6)
-    model = superpose.model_at(tree["relu"], sparsity=0.5, seed=1)
-    assert np.array_equal(model.W, tree["relu"]["W"].sel(sparsity=0.5, seed=1))
+    assert tree["linear"]["W"].dims == ("sparsity", "seed", "hidden", "feature")
+    assert tree["linear"].sizes == {"sparsity": 3, "seed": 2, "hidden": 2, "feature": 4, "step": len(log_spaced(40))}
+    assert np.allclose(tree["linear"]["density"], [1.0, 0.5, 0.1])
+    assert float(tree["linear"]["importance"]) == 0.7 and float(tree["linear"]["weight_decay"]) == 0.01
+    assert np.allclose(tree["linear"]["bias_sum"], tree["linear"]["b"].sum("feature"), atol=1e-6)
+    model = superpose.model_at(tree["linear"], sparsity=0.5, seed=1)
+    assert np.array_equal(model.W, tree["linear"]["W"].sel(sparsity=0.5, seed=1))
 
 
 @pytest.mark.parametrize("steps", ["{linear: [0, 40, 5]}", "[0, 10, 20, 30, 40]"])
@@ -48,7 +48,7 @@ def test_an_experiment_says_at_which_steps_weights_are_recorded(tmp_path, steps)
     for typed, wanted in (([], (0, 10, 20, 30, 40)), (["record.steps=[5]"], (5,))):
         words = ["experiment=tiny", *typed]
         with config.session(words):
-            program = config.build(words, start=lambda compute: None).variants["relu"].program
+            program = config.build(words, start=lambda compute: None).variants["linear"].program
         assert program.record.snapshots == wanted
 
 
@@ -87,11 +87,11 @@ def test_levels_between_old_ones_and_more_seeds_leave_the_old_models_as_they_are
     grown = run("sparsity=[0.0,0.5,0.9]", "seed=3")
     after = laboratory.chunks(tmp_path / "outputs/tiny")
     assert before.items() <= after.items() and len(after) > len(before)
-    assert grown["relu"].sizes["sparsity"] == 3 and grown["relu"].sizes["seed"] == 3
-    old = grown["relu"].to_dataset().sel(sparsity=[0.0, 0.9], seed=[0, 1])
-    assert np.array_equal(old["W"], small["relu"]["W"])
+    assert grown["linear"].sizes["sparsity"] == 3 and grown["linear"].sizes["seed"] == 3
+    old = grown["linear"].to_dataset().sel(sparsity=[0.0, 0.9], seed=[0, 1])
+    assert np.array_equal(old["W"], small["linear"]["W"])
     straight = run("sparsity=[0.0,0.5,0.9]", "seed=3", "name=straight", "compute.tile=2")
-    assert np.array_equal(straight["relu"]["W"], grown["relu"]["W"])
+    assert np.array_equal(straight["linear"]["W"], grown["linear"]["W"])
 
 
 def test_shards_and_blocks_change_no_number():
@@ -128,7 +128,7 @@ def test_a_run_with_recorded_state_continues_to_the_bit(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_damaged_run_is_mended_before_it_is_continued(tmp_path):
     run(LEVELS, "record.state=true", "name=a")
-    (chunk,) = (tmp_path / "outputs/a/models.zarr/relu/W").glob("c.*")
+    (chunk,) = (tmp_path / "outputs/a/models.zarr/linear/W").glob("c.*")
     chunk.write_bytes(chunk.read_bytes()[:-3])
     with pytest.raises(DamageError, match="repair=true"):
         run(LEVELS, "record.state=true", "name=a", "schedule.steps=70")
@@ -159,15 +159,15 @@ def test_another_identity_is_refused_with_the_keys_that_differ():
 
 def test_a_damaged_chunk_is_named_and_trained_again_when_asked(tmp_path):
     good = run(LEVELS)
-    (chunk,) = (tmp_path / "outputs/tiny/models.zarr/relu/W").glob("c.*")
+    (chunk,) = (tmp_path / "outputs/tiny/models.zarr/linear/W").glob("c.*")
     data = bytearray(chunk.read_bytes())
     data[len(data) // 2] ^= 1
     chunk.write_bytes(bytes(data))
-    with pytest.raises(DamageError, match=r"relu/W/c\.0"):
+    with pytest.raises(DamageError, match=r"linear/W/c\.0"):
         run(LEVELS)
     assert laboratory.same(run(LEVELS, "repair=true"), good)
     chunk.unlink()
-    with pytest.raises(DamageError, match=r"relu/W/c\.0"):
+    with pytest.raises(DamageError, match=r"linear/W/c\.0"):
         superpose.load("outputs/tiny")
     assert laboratory.same(run(LEVELS, "repair=true"), good)
 
@@ -197,7 +197,7 @@ def test_measures_are_filled_in_without_training(lab):
     laboratory.make(lab, module=newer)
     assert app.measure_again(lab / "outputs/tiny") == 1
     after = store.load(lab / "outputs/tiny")
-    assert np.allclose(after["relu"]["bias_sum"], 2 * before["relu"]["bias_sum"], atol=1e-6)
+    assert np.allclose(after["linear"]["bias_sum"], 2 * before["linear"]["bias_sum"], atol=1e-6)
     weights = {name: data for name, data in chunk.items() if "/W/" in name or "/b/" in name}
     assert weights.items() <= laboratory.chunks(lab / "outputs/tiny").items()
     assert app.measure_again(lab / "outputs/tiny") == 0
@@ -213,21 +213,21 @@ def test_a_figure_that_fails_is_told_and_the_models_are_kept(lab):
     with pytest.raises(RuntimeError, match=r"trained and kept.*tiny\.py: KeyError"):
         run(LEVELS)
     laboratory.make(lab)
-    assert run(LEVELS)["relu"]["finite"].all()
+    assert run(LEVELS)["linear"]["finite"].all()
 
 
 def test_measures_that_a_killed_shard_left_out_are_filled_in_by_the_last(lab):
     words = (LEVELS, "compute.block=3", "compute.shards=2")
     run(*words, "compute.shard=0")
     table = store.Store.open(lab / "outputs/tiny")
-    (chunk,) = (table.path / "relu/geometry_done").glob("c.0*")
+    (chunk,) = (table.path / "linear/geometry_done").glob("c.0*")
     chunk.unlink()
     tree = run(*words, "compute.shard=1")
-    assert tree["relu"]["norm"].notnull().all()
+    assert tree["linear"]["norm"].notnull().all()
 
 
 def test_a_diverged_model_is_data_and_its_neighbours_are_untouched():
     alone = run("learning_rate=[1e-3]", "name=alone", "compute.tile=2")
     beside = run("learning_rate=[1e-3,1e30]", "name=beside")
-    assert beside["relu"]["finite"].values[0, 0].all() and not beside["relu"]["finite"].values[0, 1].any()
-    assert np.array_equal(beside["relu"]["W"].values[0, 0], alone["relu"]["W"].values[0], equal_nan=True)
+    assert beside["linear"]["finite"].values[0, 0].all() and not beside["linear"]["finite"].values[0, 1].any()
+    assert np.array_equal(beside["linear"]["W"].values[0, 0], alone["linear"]["W"].values[0], equal_nan=True)

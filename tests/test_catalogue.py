@@ -38,7 +38,7 @@ def test_a_root_without_both_files_does_not_count(tmp_path):
 def test_ones_own_experiment_of_a_shipped_name_wins_with_its_settings(tmp_path):
     laboratory.make(tmp_path, "basic_results", laboratory.YAML.replace("tiny", "basic_results"))
     run = build("experiment=basic_results")
-    assert run.found.root == tmp_path and run.variants["relu"].program.features.n == 4
+    assert run.found.root == tmp_path and run.variants["linear"].program.features.n == 4
 
 
 def test_groups_of_ones_own_are_found(tmp_path):
@@ -100,7 +100,7 @@ def test_a_variant_may_set_an_axis_anew(tmp_path):
 def test_an_experiment_may_set_the_seeds_of_its_scale(tmp_path):
     laboratory.make(tmp_path, yaml=laboratory.YAML.replace("seeds: 2", "seeds: 3"))
     for typed, seeds in ((), 3), (("scale=smoke",), 2), (("seed=fixed",), 1):
-        assert len(build("experiment=tiny", *typed).variants["relu"].grid.seeds) == seeds
+        assert len(build("experiment=tiny", *typed).variants["linear"].grid.seeds) == seeds
 
 
 def test_another_apps_hydra_is_not_taken_for_ones_own(tmp_path):

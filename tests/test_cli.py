@@ -31,7 +31,7 @@ def test_status_counts_models(folder, capsys):
     assert cli.main(["status", str(folder)]) == 0
     assert "complete" in capsys.readouterr().out
     store = Store.open(folder)
-    store.forget("relu", [0])
+    store.forget("linear", [0])
     assert cli.main(["status", str(folder)]) == 3
     assert "continues it" in capsys.readouterr().out
 
@@ -39,11 +39,11 @@ def test_status_counts_models(folder, capsys):
 def test_verify_names_damaged_files(folder, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert cli.main(["verify", str(folder)]) == 0
-    (chunk,) = (folder / "models.zarr/relu/b").glob("c.*")
+    (chunk,) = (folder / "models.zarr/linear/b").glob("c.*")
     chunk.write_bytes(chunk.read_bytes()[:-3])
     assert cli.main(["verify", str(folder)]) == 3
     told = capsys.readouterr().out
-    assert told.count("relu/b/c.0") == 1 and "is cut short" in told and told.count("repair=true") == 1
+    assert told.count("linear/b/c.0") == 1 and "is cut short" in told and told.count("repair=true") == 1
 
 
 def test_measure_says_that_nothing_lacks(folder, capsys):
@@ -59,18 +59,18 @@ def test_a_folder_without_a_run_is_told(command, tmp_path, capsys):
 
 
 def test_status_counts_models_that_lack_a_measure(folder, capsys):
-    for flag in (folder / "models.zarr/relu/geometry_done").glob("c.*"):
+    for flag in (folder / "models.zarr/linear/geometry_done").glob("c.*"):
         flag.unlink()
     assert cli.main(["status", str(folder)]) == 3
     row, advice = capsys.readouterr().out.splitlines()[1:]
-    assert row.split() == ["relu", "4", "4", "0", "4", "1"] and advice == f"superpose measure {folder}"
+    assert row.split() == ["linear", "4", "4", "0", "4", "1"] and advice == f"superpose measure {folder}"
     assert cli.main(["measure", str(folder)]) == 0 and "measured 1 block" in capsys.readouterr().out
     assert cli.main(["status", str(folder)]) == 0
 
 
 @pytest.mark.parametrize("command", ["status", "measure"])
 def test_a_damaged_column_is_named(folder, command, capsys):
-    (column,) = (folder / "models.zarr/relu/seed").glob("c.*")
+    (column,) = (folder / "models.zarr/linear/seed").glob("c.*")
     column.write_bytes(column.read_bytes()[:-3])
     assert cli.main([command, str(folder)]) == 3
     error = capsys.readouterr().err

@@ -141,7 +141,7 @@ def test_a_key_is_not_suggested_in_its_own_place(capsys):
 
 
 def test_a_model_with_room_for_every_feature_is_told_of(capsys):
-    words = ["experiment=tiny", "model._target_=superpose.models.ReLUOutput", "plan=true"]
+    words = ["experiment=tiny", "plan=true"]
     assert command.main(words) == 0
     assert "nothing calls for superposition" not in capsys.readouterr().out
     assert command.main([*words, "model.m=4"]) == 0

@@ -63,7 +63,7 @@ def run(*more: str) -> xr.DataTree:
 
 def trained(tree: xr.DataTree) -> np.ndarray:
     """Which points of the map of 16 are trained, every one by all seeds."""
-    ds = tree["relu"].to_dataset()
+    ds = tree["linear"].to_dataset()
     there, seeds = np.zeros((17, 17), bool), ds.loss.notnull().transpose("seed", ...).values
     lines = ((ds.sparsity, SPARSITY), (ds.importance, IMPORTANCE))
     there[np.ix_(*(np.abs(axis.values[:, None] - line).argmin(1) for axis, line in lines))] = seeds.any(0)
@@ -75,15 +75,15 @@ def test_a_run_is_refined_where_its_phase_changes(lab):
     tree = run()
     assert np.array_equal(trained(tree), EXPECTED) and 0.2 < EXPECTED.mean() < 0.5
     log = (lab / "outputs/tiny/run.log").read_text()
-    assert f"relu, refined 16 x 16: trained {EXPECTED.sum()} of 289 cells ({EXPECTED.mean():.1%})" in log
-    assert "relu, level 1: 25 cells, 0 of 50 models done" in log
+    assert f"linear, refined 16 x 16: trained {EXPECTED.sum()} of 289 cells ({EXPECTED.mean():.1%})" in log
+    assert "linear, level 1: 25 cells, 0 of 50 models done" in log
     assert log.count("compiled in") == 1  # for all levels
     assert "refine: 16" in (lab / "outputs/tiny/config.yaml").read_text()
     before = laboratory.chunks(lab / "outputs/tiny")
     again = run()
     assert laboratory.same(tree, again) and laboratory.chunks(lab / "outputs/tiny") == before
     log = (lab / "outputs/tiny/run.log").read_text()
-    assert "relu, level 1: 25 cells, 50 of 50 models done" in log and log.count("compiled in") == 1
+    assert "linear, level 1: 25 cells, 50 of 50 models done" in log and log.count("compiled in") == 1
 
 
 def test_a_finer_map_grows_from_a_coarser(quick):
@@ -91,14 +91,14 @@ def test_a_finer_map_grows_from_a_coarser(quick):
     before = laboratory.chunks(quick / "outputs/tiny")
     finer = run("refine=32")
     assert before.items() <= laboratory.chunks(quick / "outputs/tiny").items()
-    assert finer["relu"].sizes["sparsity"] > tree["relu"].sizes["sparsity"]
+    assert finer["linear"].sizes["sparsity"] > tree["linear"].sizes["sparsity"]
     log = (quick / "outputs/tiny/run.log").read_text()
     known = int(EXPECTED[::2, ::2].sum())
-    assert f"relu, level 1: 81 cells, {2 * known} of 162 models done" in log
+    assert f"linear, level 1: 81 cells, {2 * known} of 162 models done" in log
 
 
 def test_the_cells_of_a_level_are_those_of_the_labelled_arrays(quick):
-    relu = run("name=a")["relu"].to_dataset()
+    linear = run("name=a")["linear"].to_dataset()
     points = {
         "sparsity": (0.9, 0.0),
         "importance": (0.625, 0.5, 1.0),
@@ -106,19 +106,19 @@ def test_the_cells_of_a_level_are_those_of_the_labelled_arrays(quick):
         "weight_decay": (0.01,),
     }
     rows = Grid(tuple(Axis(name, own) for name, own in points.items()), (1, 0)).rows()
-    cells = labels.cells(store.load_rows("outputs/a", "relu", rows, ["W", "norm"]), ["sparsity", "importance"], 2)
+    cells = labels.cells(store.load_rows("outputs/a", "linear", rows, ["W", "norm"]), ["sparsity", "importance"], 2)
     assert set(cells.data_vars) == {"W", "norm"} and cells.sizes["cell"] == 6 and list(cells.seed) == [1, 0]
     assert cells.learning_rate == 1e-3 and np.array_equal(cells.density, 1 - cells.sparsity)
-    there = relu.sel(sparsity=cells.sparsity, importance=cells.importance, seed=cells.seed)
+    there = linear.sel(sparsity=cells.sparsity, importance=cells.importance, seed=cells.seed)
     assert np.array_equal(there.W.transpose(*cells.W.dims), cells.W)
     assert np.array_equal(there.norm.transpose(*cells.norm.dims), cells.norm)
     with pytest.raises(StoreError, match="lacks 1 of these models"):
-        store.load_rows("outputs/a", "relu", Rows(rows.axes, rows.values[:1], np.array([7])))
+        store.load_rows("outputs/a", "linear", Rows(rows.axes, rows.values[:1], np.array([7])))
 
 
 def test_a_map_that_is_interrupted_after_every_block_becomes_the_same(quick, monkeypatch):
     whole = run("name=whole", "compute.block=64")
-    blocks = list((quick / "outputs/whole/models.zarr/relu/done").glob("c.*"))
+    blocks = list((quick / "outputs/whole/models.zarr/linear/done").glob("c.*"))
     real = work.write
 
     def write(*arguments):
@@ -137,8 +137,8 @@ def test_a_map_that_is_interrupted_after_every_block_becomes_the_same(quick, mon
 
 def test_what_else_the_table_holds_does_not_change_the_levels(quick):
     superpose.run_sweep([*WORDS, "importance=[0.5,0.61,0.8125,1.0]", "seed=3"])  # 0.8125 is a point of the lattice
-    ds = run("seed=2")["relu"].to_dataset().sel(seed=[0, 1])
-    alone = run("seed=2", "name=alone")["relu"].to_dataset()
+    ds = run("seed=2")["linear"].to_dataset().sel(seed=[0, 1])
+    alone = run("seed=2", "name=alone")["linear"].to_dataset()
     both = ds.loss.reindex_like(alone.loss)
     assert np.array_equal(both.where(alone.loss.notnull()), alone.loss, equal_nan=True)
     more = ds.loss.notnull() & alone.loss.isnull().reindex_like(ds.loss, fill_value=True)
@@ -160,7 +160,7 @@ def test_a_plan_shows_the_start(lab, monkeypatch):
     superpose.run_sweep([*WORDS, "refine=512", "plan=true", "sparsity=dense"], console=Console(file=file, width=200))
     shown = " ".join(file.getvalue().split())
     assert "33 sparsity x 33 importance x 2 seeds" in shown
-    assert "relu: This is the start of a map of 512 x 512, 32 x 32 squares" in shown
+    assert "linear: This is the start of a map of 512 x 512, 32 x 32 squares" in shown
     assert "sparsity evenly in the logarithm of density, importance evenly" in shown
     assert not (lab / "outputs").exists()
 
@@ -171,7 +171,7 @@ def test_a_plan_shows_the_start(lab, monkeypatch):
         (["refine=500"], "a power of two from 8 to 4,096, got 500. Type refine=512."),
         (["refine=0"], "got 0. Type refine=8."),
         (["compute.shards=2"], "each level of its map from all models of the level before.*Leave out compute.shards"),
-        (["importance=0.7"], "exactly two axes of several points.*of relu there is `sparsity`. Type a range for two"),
+        (["importance=0.7"], "exactly two axes of several points.*of linear there is `sparsity`. Type a range for two"),
         (["learning_rate=[0.1,0.2]"], "there are `sparsity`, `importance`, `learning_rate`"),
         (["importance=[0.7,0.700001]", "refine=512"], "closer together than float32 can tell"),
         (["refine=4096", "seed=3000"], "Type a smaller refine, fewer seeds"),

@@ -44,7 +44,7 @@ def test_a_run_is_judged_and_its_models_are_kept(tiny):
     again = scorecard.run(tiny, [], QUIET)
     assert weights == {path: path.stat().st_mtime_ns for path in weights}
     assert again.judged[0][1] == first.judged[0][1] and again.seconds > first.seconds
-    assert first.properties["relu"].models == 2 and not scorecard.notice(again)
+    assert first.properties["linear"].models == 2 and not scorecard.notice(again)
 
 
 def test_models_beyond_the_command_are_told(tiny, capsys):
