@@ -20,7 +20,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 MOST_FEATURES = 3
 FLAT = 1e-9
@@ -85,22 +85,24 @@ def squared(error: Callable[[Number, Number | float], Number], c: Number, g: Num
 
     The integral of the square of a line from u to v over a length d is d (u^2 + u v + v^2) / 3: nothing cancels.
     """
-    root = crossing(c, g)
-    start, middle, end = error(c, 0.0), error(c + g * root, root), error(c + g, 1.0)
+    root, inside = crossing(c, g)
+    # not c + g t at the root: the sign of its rounding is f's slope there, and a compiler that finds it twice, with and
+    # without a fused multiply-add, may take two slopes
+    start, middle, end = error(c, 0.0), error(jnp.where(inside, 0.0, c + g * root), root), error(c + g, 1.0)
     before = root * (start**2 + start * middle + middle**2)
     after = (1 - root) * (middle**2 + middle * end + end**2)
     return (1 - p) * start**2 + p * (before + after) / 3
 
 
-def crossing(c: Number, g: Number) -> Number:
-    """Where c + g t = 0, clipped to [0, 1].
+def crossing(c: Number, g: Number) -> tuple[Number, Bool[Array, ""]]:
+    """Where c + g t = 0, clipped to [0, 1]; and whether it is 0 there.
 
     The quotient is found only where it lies there and g is not tiny: derivatives, which have g^2 and g^3 below, would
     not be finite. With |c| <= |g| < 1e-9 either end is right to 1e-9.
     """
     changes = (jnp.sign(c) * jnp.sign(g) <= 0) & (g != 0)
     inside = changes & (jnp.abs(c) <= jnp.abs(g)) & (jnp.abs(g) > FLAT)
-    return jnp.where(inside, -c / jnp.where(inside, g, 1.0), jnp.where(changes, 1.0, 0.0))
+    return jnp.where(inside, -c / jnp.where(inside, g, 1.0), jnp.where(changes, 1.0, 0.0)), inside
 
 
 def rule(c: Number, slopes: Sequence[Number], p: Number, nodes: int | None) -> tuple[Array, Array]:
@@ -111,7 +113,7 @@ def rule(c: Number, slopes: Sequence[Number], p: Number, nodes: int | None) -> t
     """
     g, others = slopes[0], slopes[1:]
     first = jnp.where(g > 0, 0.0, 1.0) * jnp.ones_like(c)
-    ends = [first, *(crossing(c + more, g) for more in descending(others)), 1 - first]
+    ends = [first, *(crossing(c + more, g)[0] for more in descending(others)), 1 - first]
     ends = [jax.lax.stop_gradient(end) for end in ends]
     t, w = gauss_legendre(nodes or len(others) + 1)
     places, weights = [jnp.zeros_like(c)], [1 - p]

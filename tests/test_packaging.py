@@ -78,6 +78,7 @@ def test_both_wheels_carry_settings_and_experiments(wheels):
     assert not [name for name in names[0] if "__pycache__" in name or name.endswith(".zarr")]
 
 
+@pytest.mark.slow
 def test_the_smoke_job_runs_from_a_wheel(python, elsewhere):
     place = call(python, "-c", "import superpose; print(superpose.__file__)", cwd=elsewhere).strip()
     assert Path(place).is_relative_to(python.parent.parent)
