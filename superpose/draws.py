@@ -33,6 +33,7 @@ def as_key(data: UInt32[Array, "2"]) -> PRNGKeyArray:
     return jax.random.wrap_key_data(data, impl=PRNG)
 
 
+@jax.jit  # traced once a shape, where a run draws
 def threefry(key: UInt32[Array, "2"], count: UInt32[Array, "..."]) -> UInt32[Array, "..."]:
     """32 random bits for each counter: both words of Threefry-2x32(key, (0, count)), combined by exclusive or."""
     keys = key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(PARITY)

@@ -67,6 +67,7 @@ def loss(
     return few + several_active(W, b, p, importance, slope, terms)
 
 
+@partial(jax.jit, static_argnames=("terms",))  # traced once, for the plan and for the program
 def several_active(
     W: Float[Array, "m n"],
     b: Float[Array, " n"],
