@@ -19,7 +19,7 @@ def pytest_configure(config: pytest.Config):
     """A program that two tests compile, or a test and a process that it starts, is compiled once.
 
     Processes that run tests side by side inherit the folder of the one that started them. Without the slow tests XLA
-    optimises little, in a third less time, and what is shown does not rest on it; with them it does all that it can.
+    optimises little, which takes a sixth less time, and what is shown does not rest on it; with them all that it can.
     """
     if config.option.markexpr == "not slow":
         os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # for processes that a test starts
