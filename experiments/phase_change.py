@@ -27,6 +27,7 @@ MOST = 0.99  # of the cells
 ROUNDING = 1e-5  # of a float32 loss
 LOWER = 0.25  # the quantile that is shown
 NEAR_ONE = 1.25  # importances near 1: a factor
+SAME = 0.01  # of a loss
 NONE, WHOLE = 1e-3, 0.05  # what counts as no superposition; how near to 0 and 1 superposition and norm are
 
 
@@ -205,15 +206,36 @@ def three_colours(shown: Chart) -> Verdict | None:
     return Verdict(bool(min(own.mean() for own in of) >= MOST), words, expected)
 
 
-def symmetric(shown: Chart) -> Verdict | None:
+def mirrored(shown: Chart) -> tuple[np.ndarray, np.ndarray]:
+    """The column of importance 1/r for each r, and the cells that have such a mirror image, both with a model."""
     mirror = np.abs(np.log(shown.x[:, None] * shown.x)).argmin(axis=1)
     paired = np.isclose(shown.x * shown.x[mirror], 1, rtol=1e-4) & ~np.isclose(shown.x, 1, rtol=1e-4)
-    usable = shown.trained & shown.trained[:, mirror] & (shown.phases >= 0) & (shown.phases[:, mirror] >= 0) & paired
+    return mirror, shown.trained & shown.trained[:, mirror] & paired
+
+
+def symmetric(shown: Chart) -> Verdict | None:
+    mirror, usable = mirrored(shown)
+    usable &= (shown.phases >= 0) & (shown.phases[:, mirror] >= 0)
     if not usable.any():
         return None
     same = np.array([1, 0, 2])[shown.phases[:, mirror]][usable] == shown.phases[usable]
     words = f"{same.mean():.2%} of {same.size:,} cells"
     return Verdict(bool(same.mean() >= MOST), words, f"{MOST:.0%} of the cells that have a mirror image")
+
+
+def scaled(shown: Chart) -> Verdict | None:
+    """Importances (1, r) are r times (1/r, 1), the problem at 1/r with the features exchanged."""
+    mirror, usable = mirrored(shown)
+    if not usable.any():
+        return None
+    best = shown.best.transpose("sparsity", "importance", ...)
+    loss, norm = best["loss"].values, best["norm"].values
+    ratio = np.abs(loss / shown.x / loss[:, mirror] - 1)[usable]
+    apart = np.abs(norm - norm[:, mirror, ::-1]).max(axis=-1)[usable]
+    same = (ratio <= SAME) & (apart <= WHOLE)
+    words = f"L / r within {ratio.max():.1g}, norms within {apart.max():.1g}; {same.mean():.2%} of {same.size:,} cells"
+    expected = f"L / r at r that at 1/r within {SAME:g}, norms within {WHOLE:g}, the features exchanged, in {MOST:.0%}"
+    return Verdict(bool(same.mean() >= MOST), words, f"{expected} of the cells that have a mirror image")
 
 
 def not_above(shown: Chart) -> Verdict | None:
@@ -240,6 +262,7 @@ experiment = Experiment(
         said("That density rises with importance up to r = 1, then it falls.", rises_and_falls, n=2),
         said("That density rises with importance up to r = 1, then it stays.", rises_and_stays, n=3),
         said("There is a regime with exactly no superposition.", none_at_all, source="Strategic Picture"),
+        said("Scaling all importances alike scales the loss, and leaves the best model as it is.", scaled, n=2),
         said("It lasts beyond that density, most of all near r = 1.", most_of_all_near_one, ours=True),
         said("Where it ends, the less important feature's norm is below 1.", shorter, n=2, ours=True),
         said("The phases at r are those at 1/r with the two features exchanged.", symmetric, n=2, ours=True),

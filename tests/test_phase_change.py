@@ -98,17 +98,18 @@ AGREES, REDUCED, CROSS, NONE, LASTS, NO_LOWER = (
     "It lasts beyond that density, most of all near r = 1.",
     "No closed form has a lower loss than the best model.",
 )
-FALLS, SHORTER, MIRROR = (
+FALLS, SHORTER, MIRROR, SCALED = (
     "That density rises with importance up to r = 1, then it falls.",
     "Where it ends, the less important feature's norm is below 1.",
     "The phases at r are those at 1/r with the two features exchanged.",
+    "Scaling all importances alike scales the loss, and leaves the best model as it is.",
 )
 STAYS, COLOURS = (
     "That density rises with importance up to r = 1, then it stays.",
     "A dedicated extra feature looks the same whatever the others do: three colours.",
 )
 BOTH = {AGREES, REDUCED, CROSS, NONE, LASTS, NO_LOWER}
-SAID = {2: BOTH | {FALLS, SHORTER, MIRROR}, 3: BOTH | {STAYS, COLOURS}}
+SAID = {2: BOTH | {FALLS, SHORTER, MIRROR, SCALED}, 3: BOTH | {STAYS, COLOURS}}
 
 
 def verdicts(experiment: Experiment, ds: xr.Dataset, label: str = "relu") -> dict[str, bool | None]:
@@ -276,6 +277,9 @@ def test_claims_fail_where_their_sentences_do(experiment):
     rough["norm"][:16, 3, :, -1] = 0
     assert verdicts(experiment, rough)[FALLS] is False  # the density at which pairs end falls at one importance
     assert verdicts(experiment, ds.assign(superposition=ds["superposition"] + 0.01))[NONE] is False
+    dearer = ds["loss"].where(ds["importance"] < 1, 1.02 * ds["loss"])
+    assert verdicts(experiment, ds.assign(loss=dearer))[SCALED] is False
+    assert verdicts(experiment, ds.assign(norm=ds["norm"] + 0.1 * (ds["importance"] > 1)))[SCALED] is False
     three = ideal(3, seeds=1)
     assert verdicts(experiment, three.assign(norm=three["norm"] * 0.9))[COLOURS] is False
 
@@ -293,6 +297,6 @@ def test_what_the_arrays_cannot_say_is_left_open(experiment):
     assert none(ds.assign(feature_importance=ds["feature_importance"] * 0 + 1))
     assert verdicts(experiment, ds.assign(loss_standard_error=ds["loss_standard_error"] + 1e-3))[NO_LOWER] is None
     one = verdicts(experiment, ds.isel(sparsity=[0], importance=[0]))
-    assert one[AGREES] in (True, None) and {one[text] for text in (CROSS, FALLS, LASTS, SHORTER, MIRROR)} == {None}
+    assert one[AGREES] in (True, None) and {one[text] for text in (CROSS, FALLS, LASTS, SHORTER, MIRROR, SCALED)} == {None}
     nothing = untrained(ds, np.zeros((24, 22), bool))
     assert none(nothing) and isinstance(drawn(experiment, tree_of(nothing)), Figure)
