@@ -17,13 +17,16 @@ from superpose.experiment import Claim, Experiment, Verdict, load_experiment
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml"))
 SHORTER = {
-    "almost_orthogonal": ["schedule.steps=20", "seed=1"],
+    "adversarial": ["schedule.steps=100", "seed=1"],
+    "almost_orthogonal": ["schedule.steps=20", "seed=1", "axes.per_dimension.points=[2,6,24]"],
     "basic_80_20": ["~variants.linear", "schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
-    "compressed_sensing": ["schedule.steps=30", "seed=1"],
+    "compressed_sensing": ["schedule.steps=30", "seed=1", "scale.levels=3"],
     "basic_100_20": ["~variants.linear", "schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
     "abs_100_40": ["~variants.fast", "~variants.slow", "schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
     "geom_transform": ["record.steps=12"],
+    "polytope_table": ["~variants.seven_in_three"],
     "uniform_geometry": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.1]"],
+    "uniform_scaling": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.3,0.1]"],
     "uniform_geometry_200_20": ["schedule.steps=30", "seed=1", "sparsity.density=[1.0,0.3,0.1]"],
 }
 LATER = (
