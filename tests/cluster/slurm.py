@@ -45,7 +45,7 @@ SelectTypeParameters=CR_CPU
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 JobRequeue=1
-KillWait=5
+KillWait=2
 SlurmdTimeout=5
 ReturnToService=2
 SchedulerParameters=batch_sched_delay=0,sched_interval=2
@@ -158,6 +158,13 @@ class Slurm:
         """How often a task was requeued."""
         told = self.tell("scontrol", "show", "job", job).split()
         return next((int(word.partition("=")[2]) for word in told if word.startswith("Restarts=")), 0)
+
+    def again(self, *jobs: str, times: int = 1) -> None:
+        """Wait until each task was requeued so often, and spare it the two minutes that SLURM lets it wait then."""
+        for job in jobs:
+            waits = lambda job=job: self.restarts(job) == times and self.jobs()[job] == "PENDING"
+            wait(waits, f"task {job} that waits to run again")
+            self.tell("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def jobs(self) -> dict[str, str]:
         """The state of every task that the controller remembers: 12_3 -> RUNNING."""

@@ -1,7 +1,5 @@
 """A real SLURM: whatever happens to its tasks, the arrays are in the end those of one process, bit for bit."""
 
-import os
-
 import laboratory
 import pytest
 from commandline import Command
@@ -38,27 +36,22 @@ def running(cluster: Slurm, count: int) -> list[str]:
     return sorted(tasks(cluster, "RUNNING"))
 
 
-def over(cluster: Slurm) -> bool:
-    return not tasks(cluster, "RUNNING", "PENDING", "COMPLETING", "CONFIGURING", "REQUEUED")
-
-
 def test_whichever_tasks_die_the_same_command_ends_with_the_same_arrays(cluster, command, alone):
     """One task is cancelled, one is requeued, then the node dies with all; the command again does what is left."""
     submitted = command.start(*FOUR)
-    _, cancelled, requeued, _ = running(cluster, 4)
+    first, cancelled, requeued, last = running(cluster, 4)
     wait(lambda: command.done(1, 4), "block of the task to cancel")
     cluster.tell("scancel", cancelled)
-    wait(lambda: cancelled in tasks(cluster, "CANCELLED"), "end of the cancelled task")
     cluster.tell("scontrol", "requeue", requeued)
-    wait(lambda: cluster.restarts(requeued) == 1 and requeued in tasks(cluster, "RUNNING"), "task that runs again")
+    wait(lambda: cancelled in tasks(cluster, "CANCELLED"), "end of the cancelled task")
+    cluster.node_dies()
     left = command.done(1, 4)
     assert 0 < left < BLOCKS // 4
-    cluster.node_dies()
-    wait(lambda: not tasks(cluster, "RUNNING", "COMPLETING"), "notice of the node's end")
     cluster.daemon("slurmd", "-D", "-N", cluster.host)
+    cluster.again(first, requeued, last)
     told = command.end(submitted, code=1)
     assert "CANCELLED" in told and "Traceback" not in told
-    wait(lambda: over(cluster), "end of the other tasks")
+    wait(lambda: not tasks(cluster, "RUNNING", "PENDING", "COMPLETING"), "end of the other tasks")
     assert command.done(1, 4) == left and command.done() == BLOCKS - BLOCKS // 4 + left
     command.run(*FOUR)
     assert laboratory.same(command.arrays(), alone)
@@ -70,8 +63,8 @@ def test_a_task_that_is_told_of_its_end_is_requeued_after_its_block(cluster, com
     first, _ = running(cluster, 2)
     wait(lambda: command.done(0, 2), "block of the task to signal")
     cluster.tell("scancel", "--signal=USR2", first)
+    cluster.again(first)
     command.end(submitted)
-    assert cluster.restarts(first) == 1
     assert laboratory.same(command.arrays(), alone)
 
 
@@ -84,8 +77,8 @@ def test_a_task_that_is_pre_empted_goes_on_afterwards(cluster, command, alone):
     wait(lambda: urgent in tasks(cluster, "RUNNING"), "pre-emption")
     assert not set(names) & set(tasks(cluster, "RUNNING"))
     cluster.tell("scancel", urgent)
+    cluster.again(*names)
     command.end(submitted)
-    assert [cluster.restarts(name) for name in names] == [1, 1]
     assert laboratory.same(command.arrays(), alone)
 
 
@@ -99,4 +92,4 @@ def test_processes_of_one_task_find_each_other(cluster, command, alone):
 def test_a_tasks_error_is_told_here(cluster, command):
     told = command.run(*TWO, "model.m=0", code=2)
     assert "error: `model.m` must be an integer of at least 1, got 0" in told and "Traceback" not in told
-    assert not os.path.exists(command.folder / "outputs/tiny")
+    assert not (command.folder / "outputs/tiny").exists()

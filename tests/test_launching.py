@@ -1,0 +1,92 @@
+"""Runs in processes of a launcher's: what is checked before, and that their tasks fill one store."""
+
+from importlib.util import find_spec
+
+import laboratory
+import pytest
+
+import superpose
+from superpose import command, launching
+from superpose.arguments import InputError
+
+LEVELS = ["experiment=tiny", "sparsity=[0.0,0.9]", "seed=4", "compute.block=2", "compute.devices=1"]
+SHARDS = ["compute.shard=range(3)", "compute.shards=3"]
+RAY = ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false"]
+
+
+@pytest.fixture(autouse=True)
+def lab(tmp_path):
+    return laboratory.make(tmp_path)
+
+
+def needs(extra: str) -> None:
+    if not find_spec("hydra_plugins") or not find_spec(launching.PACKAGES[extra]):
+        pytest.skip(f"the launcher is not installed: pip install 'superpose[{extra}]'")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, words", [("joblib", ["hydra.launcher.n_jobs=2"]), ("ray", RAY)])
+def test_tasks_fill_one_store_and_the_same_command_continues(tmp_path, name, words, capfd):
+    needs(name)
+    line = ["-m", f"hydra/launcher={name}", *words, *LEVELS, *SHARDS]
+    assert command.main([*line, "name=tasks", "sparsity=[0.9]"]) == 0
+    assert command.main([*line, "name=tasks"]) == 0
+    alone = superpose.run_sweep([*LEVELS, "name=alone"])
+    assert laboratory.same(superpose.load(tmp_path / "outputs/tasks"), alone)
+    assert (tmp_path / "outputs/tasks/figure.png").exists()
+    assert command.main([*line, "model.m=0"]) == 2
+    told = capfd.readouterr().err
+    assert "error: `model.m` must be an integer of at least 1, got 0" in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize("name", list(launching.PLUGINS))
+def test_a_launcher_that_is_not_installed_is_told(name, monkeypatch, capsys):
+    monkeypatch.setattr(launching, "find_spec", lambda package: None)
+    assert command.main(["-m", f"hydra/launcher={name}", *LEVELS]) == 2
+    assert f"pip install 'superpose[{launching.PLUGINS[name]}]'" in capsys.readouterr().err
+
+
+def test_slurm_that_is_not_installed_is_told(monkeypatch):
+    """Without any plugin of Hydra's there is not even the package that they are in."""
+
+    def none(package: str) -> None:
+        raise ModuleNotFoundError(package)
+
+    monkeypatch.setattr(launching, "find_spec", none)
+    with pytest.raises(InputError, match=r"pip install 'superpose\[slurm\]'"):
+        launching.check(["compute=slurm"], multirun=True)
+
+
+@pytest.mark.parametrize("what", ["compute=slurm", "hydra/launcher=joblib"])
+def test_tasks_are_of_a_multirun(what, monkeypatch, capsys):
+    monkeypatch.setattr(launching, "find_spec", lambda package: True)
+    assert command.main([what, *LEVELS]) == 2
+    assert f"type -m {what} 'compute.shard=range(4)'" in capsys.readouterr().err
+    assert command.main(["-m", what, *LEVELS, "plan=true"]) == 2
+    assert "leave out -m" in capsys.readouterr().err
+    launching.check([what, "plan=true"], multirun=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        (["compute=slurm", "compute.shards=8"], ["compute.shard=range(8)"]),
+        (["hydra/launcher=ray", "compute.shards=2"], ["compute.shard=range(2)"]),
+        (["compute=slurm", "compute.shards=8", "compute.shard=0,3"], []),
+        (["compute=slurm", "model.m=2,5"], []),
+        (["compute=cpu", "compute.shards=8"], []),
+    ],
+)
+def test_each_shard_becomes_a_task(words, more):
+    assert launching.shards(words) == more
+
+
+def test_compute_slurm_composes_and_each_of_its_settings_can_be_typed(capsys):
+    needs("slurm")
+    words = ["compute=slurm", "compute.shards=2", "hydra.launcher.partition=short", "hydra.launcher.gpus_per_node=1"]
+    assert command.main([*words, *LEVELS, "--cfg=hydra"]) == 0
+    told = capsys.readouterr().out
+    for line in ("submitit_slurm", "partition: short", "gpus_per_node: 1", "max_num_timeout: 1000", "requeue: true"):
+        assert line in told
+    assert command.main([*words, *LEVELS, "--cfg=job", "--package=compute"]) == 0
+    assert "shards: 2" in capsys.readouterr().out
