@@ -74,8 +74,8 @@ def meet_others() -> None:
         jax.distributed.shutdown()
     except (ValueError, RuntimeError) as error:
         raise InputError(
-            f"`compute.distributed` finds no other processes: {str(error).splitlines()[0]} Start them with srun, or give"
-            " each JAX_COORDINATOR_ADDRESS=HOST:PORT (the first one's), JAX_NUM_PROCESSES=N and JAX_PROCESS_ID=0 ... N-1."
+            f"`compute.distributed` finds no other processes: {str(error).splitlines()[0]} Start them by srun, or give"
+            " each JAX_COORDINATOR_ADDRESS=HOST:PORT (the first one's), JAX_NUM_PROCESSES=N and JAX_PROCESS_ID=0...N-1."
         ) from error
 
 

@@ -1,7 +1,7 @@
 """A SLURM of one machine, as large as the tests need: munged, slurmctld and slurmd, started and stopped as processes.
 
-It needs no systemd and touches nothing of a SLURM that is installed: configuration, keys, sockets, state and logs lie in
-one folder. Nothing keeps accounts there; `sacct`, which submitit asks for the state of its tasks, is `squeue`.
+It needs no systemd and touches nothing of a SLURM that is installed: configuration, keys, sockets, state and logs lie
+in one folder. Nothing keeps accounts there; `sacct`, which submitit asks for the state of its tasks, is `squeue`.
 """
 
 import os

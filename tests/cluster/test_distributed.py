@@ -1,4 +1,4 @@
-"""Several processes of one run, which `jax.distributed` introduces to each other: the arrays are those of one process."""
+"""Processes of one run, which `jax.distributed` introduces to each other: the arrays are those of one process."""
 
 import os
 import socket
