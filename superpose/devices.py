@@ -67,9 +67,10 @@ def meet_others() -> None:
     """
     if jax.distributed.is_initialized():
         return
-    names = {"num_processes": "JAX_NUM_PROCESSES", "process_id": "JAX_PROCESS_ID"}
+    told = [os.environ.get(name) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID")]
     try:
-        jax.distributed.initialize(**{key: int(os.environ[name]) for key, name in names.items() if name in os.environ})
+        count, index = (int(text) if text else None for text in told)  # None: JAX finds it out
+        jax.distributed.initialize(num_processes=count, process_id=index)
         jax.local_devices()
         jax.distributed.shutdown()
     except (ValueError, RuntimeError) as error:

@@ -130,14 +130,17 @@ class Slurm:
         self.kill_tasks()
 
     def kill_tasks(self) -> None:
-        """Kill what this SLURM started, which its variables tell, and whoever looks after it."""
-        mine = f"SLURM_CONF={self.folder}/slurm.conf".encode()
+        """Kill what this SLURM started: first whoever would tell the controller of the tasks' end, then the tasks."""
+        mine, started = f"SLURM_CONF={self.folder}/slurm.conf".encode(), []
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it has ended meanwhile
                 variables = (process / "environ").read_bytes().split(b"\0")
-                task = any(each.startswith(b"SLURM_JOB_ID=") for each in variables)
-                if mine in variables and (task or (process / "comm").read_text() == "slurmstepd\n"):
-                    os.kill(int(process.name), signal.SIGKILL)
+                watches = (process / "comm").read_text() == "slurmstepd\n"
+                if mine in variables and (watches or any(each.startswith(b"SLURM_JOB_ID=") for each in variables)):
+                    started.append((not watches, int(process.name)))
+        for _, number in sorted(started):
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
 
     def stop(self) -> None:
         """End every daemon and every task that is left."""
