@@ -17,6 +17,7 @@ PACKAGES = {
     "joblib": "hydra_plugins.hydra_joblib_launcher",
     "ray": "hydra_plugins.hydra_ray_launcher",
 }
+SLURM = ("slurm", "slurm_gpu")  # options of compute
 
 
 class Failed(Exception):
@@ -32,7 +33,7 @@ class Failed(Exception):
 
 def launcher(overrides: Sequence[str]) -> str:
     """The launcher that the overrides name; `basic` is this process."""
-    usual = "submitit_slurm" if value_of(overrides, "compute") == "slurm" else "basic"
+    usual = "submitit_slurm" if value_of(overrides, "compute") in SLURM else "basic"
     return value_of(overrides, "hydra/launcher") or usual
 
 
@@ -54,7 +55,8 @@ def check(overrides: Sequence[str], *, multirun: bool) -> None:
     if multirun and plan and name != "basic":
         raise InputError("A plan needs no tasks: leave out -m and compute.shard.")
     if not multirun and not plan and name != "basic":
-        what = "compute=slurm" if value_of(overrides, "compute") == "slurm" else f"hydra/launcher={name}"
+        compute = value_of(overrides, "compute")
+        what = f"compute={compute}" if compute in SLURM else f"hydra/launcher={name}"
         raise InputError(
             f"{what} starts tasks, which is what a multirun does: type -m {what} 'compute.shard=range(4)'"
             " compute.shards=4 for four that share the models, or plan=true to see what would be done."
@@ -71,6 +73,6 @@ def shards(overrides: Sequence[str]) -> list[str]:
 
 def hint(name: str) -> str:
     """What to know while the tasks run."""
-    where = "their logs are in outputs/.hydra/slurm (hydra.launcher.submitit_folder); " if "submitit" in name else ""
+    where = "their logs are below outputs/.hydra; " if "submitit" in name else ""
     end = "Ctrl-C here leaves them running" if name == "submitit_slurm" else "Ctrl-C ends them"
     return f"Tasks start by {name}: {where}{end}, and the same command continues what is missing."

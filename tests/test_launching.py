@@ -71,6 +71,7 @@ def test_tasks_are_of_a_multirun(what, monkeypatch, capsys):
     ("words", "more"),
     [
         (["compute=slurm", "compute.shards=8"], ["compute.shard=range(8)"]),
+        (["compute=slurm_gpu", "compute.shards=8"], ["compute.shard=range(8)"]),
         (["hydra/launcher=ray", "compute.shards=2"], ["compute.shard=range(2)"]),
         (["compute=slurm", "compute.shards=8", "compute.shard=0,3"], []),
         (["compute=slurm", "model.m=2,5"], []),
@@ -83,10 +84,12 @@ def test_each_shard_becomes_a_task(words, more):
 
 def test_compute_slurm_composes_and_each_of_its_settings_can_be_typed(capsys):
     needs("slurm")
-    words = ["compute=slurm", "compute.shards=2", "hydra.launcher.partition=short", "hydra.launcher.gpus_per_node=1"]
-    assert command.main([*words, *LEVELS, "--cfg=hydra"]) == 0
-    told = capsys.readouterr().out
-    for line in ("submitit_slurm", "partition: short", "gpus_per_node: 1", "max_num_timeout: 1000", "requeue: true"):
-        assert line in told
-    assert command.main([*words, *LEVELS, "--cfg=job", "--package=compute"]) == 0
-    assert "shards: 2" in capsys.readouterr().out
+    words = ["compute.shards=2", "hydra.launcher.partition=short", *LEVELS]
+    for option, gpus, platform in (("slurm", "null", "null"), ("slurm_gpu", "1", "gpu")):
+        assert command.main([f"compute={option}", *words, "--cfg=hydra"]) == 0
+        told = capsys.readouterr().out
+        settings = ("partition: short", f"gpus_per_node: {gpus}", "max_num_timeout: 1000", "requeue: true")
+        assert all(line in told for line in ("launcher: submitit_slurm", *settings))
+        assert command.main([f"compute={option}", *words, "--cfg=job", "--package=compute"]) == 0
+        told = capsys.readouterr().out
+        assert "shards: 2" in told and f"platform: {platform}" in told and "cache: null" in told
