@@ -26,7 +26,7 @@ test: $(VENV)/test ## run the tests
 test-all: $(VENV)/test ## run the tests, those that take minutes too
 	$(PY) -m pytest $(SIDE_BY_SIDE) -m "" $(ARGS)
 
-test-cluster: $(VENV)/cluster ## run the tests on a SLURM of this machine: root, and Debian's slurm-wlm and munge
+test-cluster: $(VENV)/cluster ## run the tests on launchers and a SLURM: as root, with Debian's slurm-wlm and munge
 	$(PY) -m pytest tests/cluster $(ARGS)
 
 check: $(VENV)/check ## lint, formatting, types, and which room may import which
@@ -84,7 +84,8 @@ $(VENV)/test: $(VENV)/installed
 	@touch $@
 
 $(VENV)/cluster: $(VENV)/test
-	$(INSTALL) --editable '.[slurm]'
+	$(INSTALL) --editable '.[slurm,joblib]'
+	$(INSTALL) --editable '.[ray]' || echo "NOTICE: ray could not be installed; its test is skipped."
 	@touch $@
 
 $(VENV)/check: $(VENV)/test
