@@ -10,7 +10,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS))
 
-.PHONY: help install run test test-all check format bench bench-scaling bench-quality bench-sampling bench-write scorecard figures torch clean
+.PHONY: help install run test test-all test-cluster check format bench bench-scaling bench-quality bench-sampling bench-write scorecard figures torch clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: $(VENV)/test ## run the tests
 
 test-all: $(VENV)/test ## run the tests, those that take minutes too
 	$(PY) -m pytest $(SIDE_BY_SIDE) -m "" $(ARGS)
+
+test-cluster: $(VENV)/cluster ## run the tests on launchers and a SLURM: as root, with Debian's slurm-wlm and munge
+	$(PY) -m pytest tests/cluster $(ARGS)
 
 check: $(VENV)/check ## lint, formatting, types, and which room may import which
 	$(PY) -m ruff check .
@@ -78,6 +81,11 @@ $(VENV)/installed: $(VENV)/made pyproject.toml
 $(VENV)/test: $(VENV)/installed
 	@echo "Installing the tools of the tests."
 	$(INSTALL) --editable '.[test]'
+	@touch $@
+
+$(VENV)/cluster: $(VENV)/test
+	$(INSTALL) --editable '.[slurm,joblib]'
+	$(INSTALL) --editable '.[ray]' || echo "NOTICE: ray could not be installed; its test is skipped."
 	@touch $@
 
 $(VENV)/check: $(VENV)/test

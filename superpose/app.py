@@ -17,7 +17,7 @@ from superpose.arguments import InputError
 from superpose.config import Run
 from superpose.console import Bar, duration, log, logged, results, show_claims, show_plan
 from superpose.continuing import set_aside
-from superpose.devices import devices_of, start_jax
+from superpose.devices import devices_of, own_share, start_jax
 from superpose.forecast import probed
 from superpose.interrupt import guarded
 from superpose.planning import Job, open_store, plan, roomy, where
@@ -48,8 +48,8 @@ def run_sweep(overrides: Sequence[str] = (), *, console: Console | None = None) 
 
 def execute(run: Run, console: Console) -> None:
     """Plan, train what is missing, measure, draw and judge."""
-    run, maps = mapping.prepare(run)
     devices = devices_of(run.compute)
+    run, maps = mapping.prepare(dataclasses.replace(run, compute=own_share(run.compute)))
     table, earlier = open_store(run)
     if not run.plan:
         earlier = set_aside(earlier) if earlier is not None else None

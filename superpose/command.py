@@ -1,8 +1,8 @@
 """The command line of `python -m superpose.run`: argv in, exit code out.
 
 Without flags the overrides are composed and run here. With flags (`-m`, `--help`, `--cfg job` ...) Hydra takes over,
-and calls the same function for each job. Exit codes: 0 done, 1 a run that broke, 2 bad input, 130 and 143 for
-signals. HYDRA_FULL_ERROR=1 shows where an error comes from.
+and calls the same function for each job, in this process or a launcher's. Exit codes: 0 done, 1 a run that broke, 2 bad
+input, 130, 143 and others above 128 for signals. HYDRA_FULL_ERROR=1 shows where an error comes from.
 """
 
 import gc
@@ -19,8 +19,10 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
+from superpose import launching
 from superpose.arguments import InputError, rewrite
 from superpose.interrupt import ending
+from superpose.launching import Failed
 from superpose.searching import look_for
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -39,7 +41,8 @@ def _main(argv: Sequence[str]) -> int:
         if any(word.startswith("-") for word in argv):
             with_flags(argv)
         else:
-            one(argv)
+            launching.check(argv, multirun=False)
+            one(argv, Console())
         return 0
     except Exception as error:
         if full:
@@ -48,14 +51,14 @@ def _main(argv: Sequence[str]) -> int:
         return code_of(error)
 
 
-def one(overrides: Sequence[str]) -> None:
+def one(overrides: Sequence[str], console: Console) -> None:
     """One run. What is slow to import comes late: `--help` is quick."""
     with kept():
         from superpose import app, config, devices
 
         with config.session(overrides):
             run = config.build(overrides, start=devices.start_jax)
-    app.execute(run, Console())
+    app.execute(run, console)
 
 
 @contextmanager
@@ -75,8 +78,10 @@ def with_flags(argv: Sequence[str]) -> None:
     """What Hydra does with its flags; each job of a multirun is one run."""
     flags = [word for word in argv if word.startswith("-") or not is_override(word)]
     overrides = rewrite([word for word in argv if is_override(word)])
-    folder = look_for(overrides)
-    if "-m" in flags or "--multirun" in flags:
+    folder, launcher = look_for(overrides), launching.launcher(overrides)
+    if multirun := "-m" in flags or "--multirun" in flags:
+        launching.check(overrides, multirun=True)
+        overrides += launching.shards(overrides)
         parsed = OverridesParser.create().parse_overrides(overrides)
         swept = [each.key_or_group for each in parsed if each.is_sweep_override()]
         overrides = [*overrides, f"swept=[{','.join(swept)}]"]
@@ -84,6 +89,8 @@ def with_flags(argv: Sequence[str]) -> None:
     if os.environ.get(FULL_ERROR) != "1":
         os.environ |= {FULL_ERROR: "1", SHORT_ERROR: "1"}  # Hydra hands its errors on, for `main` and `_job` to tell
     sys.argv = [sys.argv[0], *flags, *overrides]
+    if multirun and launcher != "basic":
+        say(launching.hint(launcher))
     try:
         hydra.main(config_path=folder, config_name="config", version_base="1.3")(_job)()
     finally:
@@ -97,13 +104,32 @@ def is_override(word: str) -> bool:
 
 
 def _job(cfg: Any) -> None:
+    launcher = HydraConfig.get().runtime.choices["hydra/launcher"]
+    if launcher != "basic":
+        return _task(launcher)
     try:
-        one(list(HydraConfig.get().overrides.task))
+        one(list(HydraConfig.get().overrides.task), Console())
     except Exception as error:
         if SHORT_ERROR not in os.environ:
             raise
         say(f"error: {told(error, [])}")
         raise SystemExit(code_of(error)) from error
+
+
+def _task(launcher: str) -> None:
+    """A job in a process of a launcher's: no moving bar, and its error goes to the process that waits for it."""
+    console = Console(force_terminal=False)
+    overrides = list(HydraConfig.get().overrides.task)
+    try:
+        if code := ending(lambda: one(overrides, console) or 0):
+            raise SystemExit(code)
+    except Exception as error:
+        if SHORT_ERROR not in os.environ:
+            raise
+        failed = Failed(told(error, []), code_of(error))
+        if "submitit" in launcher:  # its task's log; those of the others are this terminal
+            say(f"error: {failed}")
+        raise failed from None
 
 
 def told(error: Exception, overrides: Sequence[str]) -> str:
@@ -114,7 +140,7 @@ def told(error: Exception, overrides: Sequence[str]) -> str:
 
         with session([word for word in overrides if is_override(word)]):
             return teach(error)
-    if isinstance(error, InputError) or _of_the_store(error):
+    if isinstance(error, InputError | Failed) or _of_the_store(error):
         return str(error)
     lines = str(error).strip().splitlines() or [""]
     return f"{type(error).__name__}: {' '.join(lines[:3])}\n{FULL_ERROR}=1 shows where it comes from."
@@ -122,6 +148,8 @@ def told(error: Exception, overrides: Sequence[str]) -> str:
 
 def code_of(error: Exception) -> int:
     """2 for bad input, 1 for a run that broke (a damaged store, a full disk)."""
+    if isinstance(error, Failed):
+        return error.code
     if _of_the_store(error):
         from superpose.store import DamageError
 

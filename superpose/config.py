@@ -40,6 +40,7 @@ class Compute:
     block: int | None = None
     shard: int = 0
     shards: int = 1
+    distributed: bool = False
     memory_fraction: float | None = None
     cache: Any = None
 

@@ -1,10 +1,13 @@
-"""Where a run computes: the platform, a device per core of a CPU, the memory of a GPU, and compiled programs kept.
+"""Where a run computes: the platform, a device per core of a CPU, the memory of a GPU, this process's share of the work
+where there are several, and compiled programs kept.
 
 What was compiled once is loaded the next time, from a folder of the user's that JAX keeps at 256 MiB: beyond that the
 programs go that were not used for longest. They are the same programs, so no result depends on it.
 """
 
+import dataclasses
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +29,10 @@ LOCK_SECONDS = 5
 
 
 def cores() -> int:
-    """The CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The CPU cores that this process may use: where SLURM does not hold its tasks to theirs, as many as it gave."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    given = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(allowed, int(given)) if given.isdigit() and int(given) else allowed
 
 
 def start_jax(compute: Compute) -> None:
@@ -47,6 +52,42 @@ def start_jax(compute: Compute) -> None:
         )
     except RuntimeError:
         log.info("JAX has started already: its devices are used as they are")
+    if compute.distributed:
+        meet_others()
+
+
+@cache
+def meet_others() -> None:
+    """Once in a process, have JAX find the other processes of this run, as `own_share` needs them, and part again.
+
+    They share nothing but the store: each computes on devices of its own, and none ends because another died.
+
+    Raises:
+        InputError: they cannot be found.
+    """
+    if jax.distributed.is_initialized():
+        return
+    told = [os.environ.get(name) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID")]
+    try:
+        count, index = (int(text) if text else None for text in told)  # None: JAX finds it out
+        jax.distributed.initialize(num_processes=count, process_id=index)
+        jax.local_devices()
+        jax.distributed.shutdown()
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            f"`compute.distributed` finds no other processes: {str(error).splitlines()[0]} Start them by srun, or give"
+            " each JAX_COORDINATOR_ADDRESS=HOST:PORT (the first one's), JAX_NUM_PROCESSES=N and JAX_PROCESS_ID=0...N-1."
+        ) from error
+
+
+def own_share(compute: Compute) -> Compute:
+    """What is this process's of a shard that P processes of `jax.distributed` have together.
+
+    Process p has shard s + S p of S P, so that block k is of the same s = k mod S, and shared out evenly by p.
+    """
+    count, index = jax.process_count(), jax.process_index()
+    shard, shards = compute.shard + compute.shards * index, compute.shards * count
+    return dataclasses.replace(compute, shard=shard, shards=shards)
 
 
 def devices_of(compute: Compute) -> list[jax.Device]:

@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM: a block that is being written is finished, one that is being trained is dropped."""
+"""Signals that ask a run to end: a block that is being written is finished, one that is being trained is dropped.
+
+Ctrl-C, SIGTERM, and the SIGUSR1 and SIGUSR2 with which a cluster announces the end of a job. Where a launcher has a
+handler of its own for one (submitit's requeues the job), that one is called, after the block.
+"""
 
 import signal
 import sys
@@ -6,26 +10,41 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
 
 
 class Interrupted(KeyboardInterrupt):
     """A signal asked the run to end; `code` is the exit code, 128 + the signal's number."""
 
     def __init__(self, number: int):
-        super().__init__(signal.Signals(number).name)
+        super().__init__(number)
         self.name, self.code = signal.Signals(number).name, 128 + number
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Guard:
-    """Turns SIGINT and SIGTERM into `Interrupted`, but not inside `shield`, where they wait until its end."""
+    """Turns signals into `Interrupted`, but not inside `shield`, where they wait until its end.
 
-    def __init__(self):
+    Args:
+        before: the handlers that were there; one that is a function (a launcher's, a guard's around this) is called
+            instead, and the run goes on where it returns.
+    """
+
+    def __init__(self, before: dict[int, Any]):
+        self.before = before
         self.shielded = False
-        self.waiting: int | None = None
+        self.waiting: list[int] = []
 
     def receive(self, number: int, frame: FrameType | None) -> None:
+        before = self.before.get(number)
         if self.shielded:
-            self.waiting = number
+            self.waiting.append(number)
+        elif callable(before) and before is not signal.default_int_handler:
+            before(number, frame)
         else:
             raise Interrupted(number)
 
@@ -37,8 +56,9 @@ class Guard:
             yield
         finally:
             self.shielded = False
-        if self.waiting is not None:
-            raise Interrupted(self.waiting)
+        waiting, self.waiting = self.waiting, []
+        for number in waiting:
+            self.receive(number, None)
 
 
 def ending(function: Callable[[], int]) -> int:
@@ -55,14 +75,17 @@ def ending(function: Callable[[], int]) -> int:
 @contextmanager
 def guarded() -> Iterator[Guard]:
     """A guard for the time of a run. Outside the main thread, where Python takes no signals, it does nothing."""
-    guard = Guard()
     if threading.current_thread() is not threading.main_thread():
-        yield guard
+        yield Guard({})
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, guard.receive) for number in numbers]
+    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: handler for number, handler in before.items() if handler is not None}  # None: not Python's
+    guard = Guard(before)
     try:
+        for number in before:
+            signal.signal(number, guard.receive)
         yield guard
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)

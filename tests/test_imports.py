@@ -45,6 +45,7 @@ ROOMS = {
     "arguments": "",
     "catalogue": "arguments",
     "interrupt": "",
+    "launching": "arguments",
     "teaching": "",
     # one model, and how it is trained
     "weighting": "leaves",
@@ -98,7 +99,7 @@ ROOMS = {
     "mapping": "arguments config console estimate grid interrupt labels planning refining store work",
     "app": "arguments config console continuing devices experiment forecast interrupt mapping planning plots store"
     " work",
-    "command": "app arguments config devices interrupt searching store teaching",
+    "command": "app arguments config devices interrupt launching searching store teaching",
     "hierarchy": "draws features geometry neurons objective program",
     "scorecard": "app arguments catalogue config devices experiment hierarchy store",
     "cli": "app catalogue command interrupt scorecard store",

@@ -57,7 +57,15 @@ def test_killed_again_and_again_it_ends_with_the_same_arrays(tmp_path, quiet):
     assert laboratory.same(superpose.load(tmp_path / "outputs/tiny"), arrays)
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+ASKED = [
+    (signal.SIGINT, 130),
+    (signal.SIGTERM, 143),
+    pytest.param(signal.SIGUSR1, 128 + signal.SIGUSR1, marks=pytest.mark.slow),
+    pytest.param(signal.SIGUSR2, 128 + signal.SIGUSR2, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("number, code", ASKED)
 def test_a_signal_in_a_write_lets_it_end_and_says_how_to_go_on(tmp_path, quiet, number, code):
     arrays, files = quiet
     laboratory.make(tmp_path)

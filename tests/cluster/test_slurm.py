@@ -1,0 +1,95 @@
+"""A real SLURM: whatever happens to its tasks, the arrays are in the end those of one process, bit for bit."""
+
+import laboratory
+import pytest
+from commandline import Command
+from slurm import Slurm, wait
+
+LEVELS = ["experiment=tiny", "sparsity=[0.0,0.5,0.9]", "seed=48", "schedule.steps=20000", "compute.block=3"]
+TASKS = ["hydra.launcher.cpus_per_task=1", "compute.platform=cpu"]
+FOUR = ["-m", "compute=slurm", "compute.shard=range(4)", "compute.shards=4", *TASKS]
+TWO = ["-m", "compute=slurm", "compute.shards=2", *TASKS]
+BLOCKS = 48
+
+
+@pytest.fixture
+def command(cluster, tmp_path):
+    return Command(tmp_path, LEVELS, cluster.environment)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The arrays of one process."""
+    made = Command(tmp_path_factory.mktemp("alone"), LEVELS, {})
+    made.run("compute.platform=cpu", "compute.devices=1")
+    assert made.done() == BLOCKS
+    return made.arrays()
+
+
+def tasks(cluster: Slurm, *states: str) -> list[str]:
+    return [task for task, state in cluster.jobs().items() if state in states]
+
+
+def running(cluster: Slurm, count: int) -> list[str]:
+    """The names of the tasks, once so many run: 12_0, 12_1, ..."""
+    wait(lambda: len(tasks(cluster, "RUNNING")) == count, f"{count} tasks that run")
+    return sorted(tasks(cluster, "RUNNING"))
+
+
+def test_whichever_tasks_die_the_same_command_ends_with_the_same_arrays(cluster, command, alone):
+    """One task is cancelled, one is requeued, then the node dies with all; the command again does what is left."""
+    submitted = command.start(*FOUR)
+    first, cancelled, requeued, last = running(cluster, 4)
+    wait(lambda: command.done(1, 4), "block of the task to cancel")
+    cluster.tell("scancel", cancelled)
+    cluster.tell("scontrol", "requeue", requeued)
+    wait(lambda: cancelled in tasks(cluster, "CANCELLED"), "end of the cancelled task")
+    cluster.node_dies()
+    left = command.done(1, 4)
+    assert 0 < left < BLOCKS // 4
+    cluster.daemon("slurmd", "-D", "-N", cluster.host)
+    cluster.again(first, requeued, last)
+    told = command.end(submitted, code=1)
+    assert "CANCELLED" in told and "Traceback" not in told
+    wait(lambda: not tasks(cluster, "RUNNING", "PENDING", "COMPLETING"), "end of the other tasks")
+    assert command.done(1, 4) == left and command.done() == BLOCKS - BLOCKS // 4 + left
+    command.run(*FOUR)
+    assert laboratory.same(command.arrays(), alone)
+
+
+def test_a_task_that_is_told_of_its_end_is_requeued_after_its_block(cluster, command, alone):
+    """The signal that SLURM sends before a timeout; the command that waits needs not be repeated."""
+    submitted = command.start(*TWO)
+    first, _ = running(cluster, 2)
+    wait(lambda: command.done(0, 2), "block of the task to signal")
+    cluster.tell("scancel", "--signal=USR2", first)
+    cluster.again(first)
+    command.end(submitted)
+    assert laboratory.same(command.arrays(), alone)
+
+
+def test_a_task_that_is_pre_empted_goes_on_afterwards(cluster, command, alone):
+    submitted = command.start(*TWO)
+    names = running(cluster, 2)
+    wait(lambda: command.done(0, 2) and command.done(1, 2), "block of each task")
+    told = cluster.tell("sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=sleep 600")
+    urgent = told.split()[-1]
+    wait(lambda: urgent in tasks(cluster, "RUNNING"), "pre-emption")
+    assert not set(names) & set(tasks(cluster, "RUNNING"))
+    cluster.tell("scancel", urgent)
+    cluster.again(*names)
+    command.end(submitted)
+    assert laboratory.same(command.arrays(), alone)
+
+
+def test_processes_of_one_task_find_each_other(cluster, command, alone):
+    """srun's variables tell `jax.distributed` who is there."""
+    told = command.run("compute.distributed=true", before=["srun", "--ntasks=2", "--cpus-per-task=1"])
+    assert "this is shard 0 of 2" in told and "this is shard 1 of 2" in told
+    assert laboratory.same(command.arrays(), alone)
+
+
+def test_a_tasks_error_is_told_here(cluster, command):
+    told = command.run(*TWO, "model.m=0", code=2)
+    assert "error: `model.m` must be an integer of at least 1, got 0" in told and "Traceback" not in told
+    assert not (command.folder / "outputs/tiny").exists()
