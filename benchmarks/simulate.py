@@ -30,7 +30,7 @@ from rich.console import Console
 from superpose.grid import Axis, Grid, Rows, Tile, of_shard
 from superpose.labels import Variable
 from superpose.store import MODELS, Schema, Store, arrays, load, locks
-from superpose.store.files import Folder, write
+from superpose.store.files import Folder
 
 OUTPUT = Path("outputs/bench")
 SAMPLE = 40
@@ -63,7 +63,7 @@ class Size(NamedTuple):
     block: int
 
 
-TABLES = (Size(10_000, 60), Size(100_000, 60), Size(1_000_000, 60), Size(1_000_000, 1_000), Size(1_000_000, 10_000))
+TABLES = (Size(10_000, 60), Size(100_000, 60), Size(1_000_000, 1_000), Size(1_000_000, 10_000), Size(1_000_000, 240))
 WRITERS = (1, 4, 16, 64)
 TASKS = (10, 100, 1_000, 10_000)
 ARRAYS = (100_000, 1_000_000)
@@ -191,16 +191,15 @@ def writer(folder: Path, size: Size, shard: int, shards: int, go: Any, told: Any
     told.put((ready - begun, time.perf_counter() - ready, len(numbers)))
 
 
-def writers(folder: Path, count: int, size: Size = Size(48_000, 60)) -> dict[str, Any]:
+def writers(folder: Path, count: int, size: Size = Size(12_000, 60)) -> dict[str, Any]:
     """Processes that start at once on a folder where nothing is, and write a table together."""
     context = multiprocessing.get_context("forkserver")
-    go, told = context.Event(), context.Queue()
+    go, told = context.Barrier(count + 1), context.Queue()
     work = [context.Process(target=writer, args=(folder, size, k, count, go, told)) for k in range(count)]
     for each in work:
         each.start()
-    time.sleep(0.2 * count)  # imports; one that comes late starts late
+    go.wait()
     begun = time.perf_counter()
-    go.set()
     found = [told.get(timeout=600) for _ in work]
     whole = time.perf_counter() - begun
     for each in work:
@@ -210,25 +209,35 @@ def writers(folder: Path, count: int, size: Size = Size(48_000, 60)) -> dict[str
     return {"writers": count, "blocks": sum(blocks), "first": min(starts), "last": max(starts), "whole": whole}
 
 
-def tasks(folder: Path, counts: tuple[int, ...], size: Size = Size(1_000_000, 60)) -> list[dict[str, Any]]:
-    """What one more task pays under the table's lock, and in all, while so many hold their shards."""
+def tasks(folder: Path, count: int, size: Size = Size(100_000, 60)) -> dict[str, Any]:
+    """What one more task pays while so many have their shards: in the table's lock, and until its first model."""
     rows, store = rows_of(size.models), create(folder, size)
     store.plan(LABEL, rows)
     copies(store)
-    points = []
-    for count in counts:
-        for k in range(1, count):
-            write(locks.folder(store.path) / f"shard-{k}-of-{count}.json", b"{}")
-        with store.lock_shard(0, count):
-            pass
-        whole, lock = timed(lambda count=count: start(store, rows, 0, count)), 0.0
-        for _ in range(3):
+    for k in range(1, count):
+        (locks.folder(store.path) / f"shard-{k}-of-{count}.json").write_bytes(b"{}")
+    with held() as lock:
+        seconds = [timed(lambda: start(store, rows, 0, count)) for _ in range(3)]
+    return {"tasks": count, "lock": sum(lock) / 3, "start": sum(seconds) / 3, "blocks": store.blocks(LABEL)}
+
+
+@contextmanager
+def held() -> Iterator[list[float]]:
+    """The seconds for which the table's lock is held meanwhile, each time that it is."""
+    found, real = [], locks.exclusive
+
+    @contextmanager
+    def exclusive(path: Path, patience: float | None = None) -> Iterator[None]:
+        with real(path, patience):
             begun = time.perf_counter()
-            with store.lock_shard(0, count):
-                lock += (time.perf_counter() - begun) / 3
-        points.append({"tasks": count, "lock": lock, "start": whole, "blocks": store.blocks(LABEL)})
-        shutil.rmtree(locks.folder(store.path))
-    return points
+            yield
+            found.append(time.perf_counter() - begun)
+
+    locks.exclusive = exclusive
+    try:
+        yield found
+    finally:
+        locks.exclusive = real
 
 
 def copies(store: Store) -> None:
@@ -334,14 +343,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     panels = ("table", "writers", "tasks", "arrays")
     parser.add_argument("--panels", nargs="+", default=panels, choices=panels, metavar="NAME")
-    parser.add_argument("--fewer", action="store_true", help="leave out the last points of each panel, the longest")
+    parser.add_argument("--fewer", action="store_true", help="leave out the last point of each panel, the longest")
     parser.add_argument("--on", type=Path, metavar="FOLDER", help="where to write; on the file system to be measured")
     arguments, console = parser.parse_args(), Console(highlight=False, width=None if sys.stdout.isatty() else 160)
     OUTPUT.mkdir(parents=True, exist_ok=True)
     written = OUTPUT / "store.json"
     result = json.loads(written.read_text(encoding="utf-8")) if written.is_file() else {}
     result["machine"] = machine()
-    last = -2 if arguments.fewer else None
+    last = -1 if arguments.fewer else None
 
     def each(name: str, points: tuple[Any, ...], measure: Callable[[Path, Any], Any]) -> None:
         if name not in arguments.panels:
@@ -356,7 +365,7 @@ def main():
 
     each("table", TABLES, table)
     each("writers", WRITERS, writers)
-    each("tasks", TASKS, lambda folder, count: tasks(folder, (count,)))
+    each("tasks", TASKS, tasks)
     each("arrays", ARRAYS, labelled)
     for sheet in sheets(result).values():
         console.print(sheet.table())
