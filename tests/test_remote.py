@@ -1,6 +1,5 @@
 """Copies of labelled arrays: at a URL, in a folder, on an S3-compatible server; broken off, damaged, in the way."""
 
-import fsspec
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,7 +9,7 @@ import superpose
 from superpose import cli
 from superpose.store import DamageError, StoreError, arrays, copy, remote
 
-pytest.importorskip("fsspec")
+fsspec = pytest.importorskip("fsspec")
 
 
 @pytest.fixture
@@ -102,7 +101,7 @@ def test_a_copy_broken_off_at_any_write_is_not_read_and_begun_again(run, url, mo
         with pytest.raises(StoreError, match=r"broken off|holds no labelled arrays"):
             superpose.load(url)
         step += 1
-    assert step == len(counts) == 1 + 6 + 8  # the mark, the chunks, the metadata
+    assert step == len(counts) == 1 + 6 + 1 + 8  # the mark, the chunks, the digest, the metadata
     xr.testing.assert_identical(superpose.load(url), tree)
 
 
@@ -141,6 +140,21 @@ def test_damage_to_any_chunk_is_told(run, url, harm):
             tried += 1
     assert tried == 6
     superpose.load(url)
+
+
+def test_damage_to_any_part_of_the_metadata_is_told(run, url):
+    """One bit flipped at 40 places of the root's zarr.json, which alone is read, and of its digest."""
+    copy(run, url)
+    fs = fsspec.filesystem("memory")
+    for name in ("zarr.json", arrays.DIGEST):
+        path = files(url)[name]
+        whole = fs.cat_file(path)
+        for place in np.linspace(0, len(whole) - 1, 40, dtype=int):
+            fs.pipe_file(path, whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+            with pytest.raises(StoreError, match=r"altered|no labelled arrays"):
+                superpose.load(url)
+        fs.pipe_file(path, whole)
+    xr.testing.assert_identical(superpose.load(url), superpose.load(run))
 
 
 def test_errors_say_what_to_do(run, url, monkeypatch):

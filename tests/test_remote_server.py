@@ -1,5 +1,6 @@
 """Copies on an S3-compatible server on this machine (moto's), through s3fs, as a user makes them: make remote."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from superpose.store import StoreError, arrays, copy
 pytest.importorskip("s3fs", reason="s3fs is not installed: make remote")
 moto_server = pytest.importorskip("moto.server", reason="moto's server is not installed: make remote")
 pytestmark = pytest.mark.slow
+NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +30,7 @@ def server():
 
 
 @pytest.fixture
-def bucket(server, monkeypatch, request):
+def bucket(server, monkeypatch):
     """An empty bucket of the server, which the environment names."""
     import s3fs
 
@@ -37,7 +39,7 @@ def bucket(server, monkeypatch, request):
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     s3fs.S3FileSystem.clear_instance_cache()
-    name = f"bucket-{abs(hash(request.node.name)) % 10**9}"
+    name = f"bucket-{next(NUMBERS)}"
     s3fs.S3FileSystem().mkdir(name)
     return name
 

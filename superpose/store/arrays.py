@@ -1,7 +1,7 @@
 """Labelled arrays as a Zarr v3 hierarchy: how they are cut into chunks and shards, written, and read back.
 
-A chunk is what is compressed and checked (Zstd, CRC32C) by itself, a shard is a file of many chunks. Both are runs of an
-array in its own order, the last dimensions whole, of at most
+A chunk is what is compressed and checked (Zstd, CRC32C) by itself, a shard is a file of many chunks. Both are runs of
+an array in its own order, the last dimensions whole, of at most
 
     2^20 bytes a chunk, 2^27 bytes a shard      so that arrays of B bytes are about B / 2^27 files, plus one each
 
@@ -11,6 +11,7 @@ An array of one chunk has no shards.
 import json
 import warnings
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from superpose.store.table import RECORD
 
 CHUNK_BYTES = 2**20
 SHARD_BYTES = 2**27
+DIGEST = "zarr.json.sha256"  # of the root's metadata, which says where all numbers of a copy are and of what kind
 MARK = "copying"  # lies at a URL while a copy is made there
 AGAIN = "Write it again: superpose copy, or for arrays.zarr of a run the command that made it."
 
@@ -51,7 +53,7 @@ def cut(sizes: Sequence[int], item_bytes: int) -> tuple[tuple[int, ...], tuple[i
 
 
 def write(tree: xr.DataTree, store: Store, *, sharded: bool = True) -> None:
-    """Write labelled arrays to a Zarr store that holds nothing yet, empty chunks too, so that one that lacks is seen."""
+    """Write labelled arrays to a Zarr store that has none, and empty chunks too, so that one that lacks is seen."""
     encoding = {
         node.path: {
             str(name): _encoding(array, sharded) for name, array in node.to_dataset(inherit=False).variables.items()
@@ -69,6 +71,11 @@ def _encoding(array: xr.Variable, sharded: bool) -> dict[str, Any]:
     chunk, shard = cut(array.shape, array.dtype.itemsize)
     grid = {"chunks": chunk, "shards": shard} if sharded and shard else {"chunks": chunk}
     return {"compressors": (ZstdCodec(), Crc32cCodec()), **grid}
+
+
+def seal(store: Store, root: bytes) -> None:
+    """Write the digest of a root's metadata beside it."""
+    remote.put(store, DIGEST, sha256(root).hexdigest().encode())
 
 
 def ours(root: bytes) -> bool:
@@ -91,6 +98,9 @@ def read(store: Store, name: str | Path) -> xr.DataTree:
     if root is None or not ours(root):
         why = "the copy there was broken off; give the command again" if MARK in there else "check the address"
         raise StoreError(f"{name} holds no labelled arrays: {why}.")
+    digest = remote.get(store, DIGEST)
+    if digest is not None and digest.decode(errors="replace") != sha256(root).hexdigest():
+        raise DamageError(f"{name}: {remote.METADATA} or {DIGEST} is altered. {AGAIN}")
     lacking = sorted(set(_expected(zarr.open_group(store, mode="r"))) - there)
     if lacking:
         raise DamageError(f"{name} lacks {lacking[0]}{_more(lacking)}. {AGAIN}")

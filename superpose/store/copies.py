@@ -45,6 +45,7 @@ def _to_folder(tree: xr.DataTree, target: Path, replace: bool) -> None:
             _refuse(str(target), root.read_bytes() if root.exists() else None, replace)
     with built(target) as new:
         arrays.write(tree, Folder(new))
+        arrays.seal(Folder(new), (new / remote.METADATA).read_bytes())
         _compare(tree, arrays.read(Folder(new), target), str(target))
 
 
@@ -58,6 +59,7 @@ def _to_url(tree: xr.DataTree, url: str, replace: bool) -> None:
     late = remote.Late(store)
     arrays.write(tree, late)
     _compare(tree, arrays.read(late, url), url)
+    arrays.seal(store, late.root())
     late.publish()
     remote.delete(store, arrays.MARK)
 

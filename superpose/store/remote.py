@@ -118,6 +118,10 @@ class Late(WrapperStore[Store]):
         for name in {name for store in (self._store, self.held) async for name in store.list_dir(prefix)}:
             yield name
 
+    def root(self) -> bytes:
+        """The root's metadata."""
+        return get(self.held, METADATA) or b""
+
     def publish(self) -> None:
         """Write the metadata, the root's last."""
         for key in sorted(keys(self.held), key=lambda key: -key.count("/")):
