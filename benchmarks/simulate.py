@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from report import Sheet, machine
+from report import machine
 from rich.console import Console
+from store_tables import sheets
 
 from superpose.grid import Axis, Grid, Rows, Tile, of_shard
 from superpose.labels import Variable
@@ -246,96 +247,21 @@ def copies(store: Store) -> None:
 
 
 def labelled(folder: Path, models: int) -> list[dict[str, Any]]:
-    """The labelled arrays of a table, with shards and without, and read back."""
-    store = create(folder / "table", Size(models, 5_000))
+    """The labelled arrays of a table, in chunks of two sizes, with shards and without; written, and read back."""
+    store, standard, points = create(folder / "table", Size(models, 5_000)), arrays.CHUNK_BYTES, []
     store.plan(LABEL, rows_of(models))
     copies(store)
-    tree, points = load(store.path), []
-    for sharded in (True, False):
-        place = folder / f"sharded-{sharded}"
-        place.mkdir()
-        seconds = timed(lambda place=place, sharded=sharded: arrays.write(tree, Folder(place), sharded=sharded))
-        again = timed(lambda place=place: arrays.read(Folder(place), place))
-        points.append({"models": models, "sharded": sharded, "write": seconds, "read": again, **weigh(place)})
+    tree = load(store.path)
+    for chunk in (standard, standard // 16):
+        arrays.CHUNK_BYTES = chunk
+        for sharded in (True, False):
+            place = folder / f"{chunk}-{sharded}"
+            place.mkdir()
+            seconds = {"write": timed(lambda to=place, whole=sharded: arrays.write(tree, Folder(to), sharded=whole))}
+            seconds["read"] = timed(lambda at=place: arrays.read(Folder(at), at))
+            points.append({"models": models, "chunk": chunk, "sharded": sharded, "seconds": seconds, **weigh(place)})
+    arrays.CHUNK_BYTES = standard
     return points
-
-
-def gb(size: float) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
-
-
-def sheets(result: dict[str, Any]) -> dict[str, Sheet]:
-    """The tables, by name."""
-    number, second = lambda value: f"{value:,.0f}", lambda value: f"{value:.3g} s"
-    found: dict[str, Sheet] = {}
-    if points := result.get("table"):
-        rows = [
-            [
-                *(number(p[key]) for key in ("models", "block", "blocks", "files")),
-                gb(p["bytes"]),
-                f"{p['metadata'] / 1e3:.0f} kB",
-                *(second(p["seconds"][key]) for key in ("plan", "start", "again", "load", "verify")),
-            ]
-            for p in points
-        ]
-        columns = ["models", "rows of a block", "blocks", "files", "size", "zarr.json"]
-        found["store_table"] = Sheet(
-            "A table of models", [*columns, "enter", "start", "start when done", "load", "verify"], rows
-        )
-        rows = [
-            [
-                number(p["models"]),
-                number(p["block"]),
-                second(p["seconds"]["write"]),
-                number(p["block_fsyncs"]),
-                gb(p["bytes"] / p["blocks"]),
-                number(p["plan_fsyncs"]),
-            ]
-            for p in points
-        ]
-        found["store_block"] = Sheet(
-            "Writing it",
-            ["models", "rows of a block", "write a block", "its fsyncs", "its bytes", "fsyncs to enter all rows"],
-            rows,
-        )
-    if points := result.get("writers"):
-        rows = [
-            [
-                number(p["writers"]),
-                number(p["blocks"]),
-                second(p["first"]),
-                second(p["last"]),
-                f"{p['blocks'] / p['whole']:.3g}",
-            ]
-            for p in points
-        ]
-        found["store_writers"] = Sheet(
-            "Processes that start at once",
-            ["writers", "blocks", "first has started", "last has started", "blocks per second"],
-            rows,
-        )
-    if points := result.get("tasks"):
-        rows = [
-            [number(p["tasks"]), second(p["lock"]), second(p["tasks"] * p["lock"]), second(p["start"])] for p in points
-        ]
-        found["store_tasks"] = Sheet(
-            "One more task", ["tasks", "under the table's lock", "that times the tasks", "its whole start"], rows
-        )
-    if points := result.get("arrays"):
-        rows = [
-            [
-                f"{number(p['models'])}, {'shards' if p['sharded'] else 'chunks alone'}",
-                number(p["files"]),
-                gb(p["bytes"]),
-                second(p["write"]),
-                second(p["read"]),
-            ]
-            for p in points
-        ]
-        found["store_arrays"] = Sheet(
-            "The labelled arrays", ["models", "files", "size", "write", "read and check"], rows
-        )
-    return found
 
 
 def main():
@@ -349,13 +275,12 @@ def main():
     written = OUTPUT / "store.json"
     result = json.loads(written.read_text(encoding="utf-8")) if written.is_file() else {}
     result["machine"] = machine()
-    last = -1 if arguments.fewer else None
 
     def each(name: str, points: tuple[Any, ...], measure: Callable[[Path, Any], Any]) -> None:
         if name not in arguments.panels:
             return
         result[name] = []
-        for point in points[:last]:
+        for point in points[: -1 if arguments.fewer else None]:
             with tempfile.TemporaryDirectory(dir=arguments.on) as folder:
                 found = measure(Path(folder), point)
             result[name] += found if isinstance(found, list) else [found]
