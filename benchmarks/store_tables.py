@@ -5,6 +5,7 @@ from typing import Any
 
 from report import Sheet
 
+UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
 Point = dict[str, Any]
 Column = tuple[str, Callable[[Point], str]]
 
@@ -20,7 +21,8 @@ def seconds(key: str) -> Callable[[Point], str]:
 def size(bytes_of: Callable[[Point], float]) -> Callable[[Point], str]:
     def told(point: Point) -> str:
         number = bytes_of(point)
-        return f"{number / 1e9:.2f} GB" if number >= 1e8 else f"{number / 1e6:.2g} MB"
+        unit, name = next((unit, name) for unit, name in UNITS if number >= unit)
+        return f"{number / unit:.3g} {name}"
 
     return told
 
