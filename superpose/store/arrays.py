@@ -78,10 +78,10 @@ def seal(store: Store, root: bytes) -> None:
     remote.put(store, DIGEST, sha256(root).hexdigest().encode())
 
 
-def ours(root: bytes) -> bool:
+def ours(root: bytes | None) -> bool:
     """Whether a zarr.json is the root of labelled arrays that this package wrote; a table's is not."""
     try:
-        found = json.loads(root)["attributes"]
+        found = json.loads(root or b"")["attributes"]
         return "identity_sha256" in found and RECORD not in found
     except (ValueError, LookupError, TypeError):
         return False
@@ -94,13 +94,12 @@ def read(store: Store, name: str | Path) -> xr.DataTree:
         StoreError: there are none, or what is there was broken off.
         DamageError: a chunk is missing or altered.
     """
-    there, root = remote.keys(store), remote.get(store, remote.METADATA)
+    there, root, digest = remote.keys(store), remote.get(store, remote.METADATA), remote.get(store, DIGEST)
+    if root is not None and digest is not None and digest.decode(errors="replace") != sha256(root).hexdigest():
+        raise DamageError(f"{name}: {remote.METADATA} or {DIGEST} is altered. {AGAIN}")
     if root is None or not ours(root):
         why = "the copy there was broken off; give the command again" if MARK in there else "check the address"
         raise StoreError(f"{name} holds no labelled arrays: {why}.")
-    digest = remote.get(store, DIGEST)
-    if digest is not None and digest.decode(errors="replace") != sha256(root).hexdigest():
-        raise DamageError(f"{name}: {remote.METADATA} or {DIGEST} is altered. {AGAIN}")
     lacking = sorted(set(_expected(zarr.open_group(store, mode="r"))) - there)
     if lacking:
         raise DamageError(f"{name} lacks {lacking[0]}{_more(lacking)}. {AGAIN}")

@@ -10,6 +10,7 @@ there: it tells what was broken off, which the same command begins again, from w
 from pathlib import Path
 
 import xarray as xr
+from zarr.abc.store import Store
 
 from superpose.store import arrays, remote
 from superpose.store.errors import StoreError, explained
@@ -40,9 +41,8 @@ def copy(path: str | Path, target: str | Path, *, replace: bool = False) -> xr.D
 
 def _to_folder(tree: xr.DataTree, target: Path, replace: bool) -> None:
     with explained(target):
-        root = target / remote.METADATA
         if target.exists():
-            _refuse(str(target), root.read_bytes() if root.exists() else None, replace)
+            _refuse(Folder(target, read_only=True), target, replace)
     with built(target) as new:
         arrays.write(tree, Folder(new))
         arrays.seal(Folder(new), (new / remote.METADATA).read_bytes())
@@ -53,7 +53,7 @@ def _to_url(tree: xr.DataTree, url: str, replace: bool) -> None:
     store = remote.at(url, read_only=False)
     there = remote.keys(store)
     if there and (arrays.MARK not in there or remote.METADATA in there):
-        _refuse(url, remote.get(store, remote.METADATA), replace)
+        _refuse(store, url, replace)
     remote.put(store, arrays.MARK, b"")
     remote.clear(store, keep=arrays.MARK)
     late = remote.Late(store)
@@ -64,9 +64,9 @@ def _to_url(tree: xr.DataTree, url: str, replace: bool) -> None:
     remote.delete(store, arrays.MARK)
 
 
-def _refuse(target: str, root: bytes | None, replace: bool) -> None:
-    """Raise StoreError, unless what is at the target is a copy that may go."""
-    if root is None or not arrays.ours(root):
+def _refuse(store: Store, target: str | Path, replace: bool) -> None:
+    """Raise StoreError, unless what is at the target is a copy that may go; a damaged one, too, has its digest."""
+    if not arrays.ours(remote.get(store, remote.METADATA)) and remote.get(store, arrays.DIGEST) is None:
         raise StoreError(f"{target} holds something that is no copy of a run: nothing was changed. Choose another.")
     if not replace:
         raise StoreError(f"{target} holds a copy. Type --replace to write it anew, or choose another place.")

@@ -82,7 +82,8 @@ def write_arrays(path_models: str | Path, path_arrays: str | Path) -> xr.DataTre
 def _is_written(path: Path) -> bool:
     """Whether labelled arrays, and no table, are at `path`."""
     with explained(path):
-        return (path / remote.METADATA).is_file() and arrays.ours((path / remote.METADATA).read_bytes())
+        root = path / remote.METADATA
+        return (path / arrays.DIGEST).is_file() or (root.is_file() and arrays.ours(root.read_bytes()))
 
 
 def _labelled(table: Table) -> xr.Dataset:
