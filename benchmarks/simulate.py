@@ -209,7 +209,7 @@ def writers(folder: Path, count: int, size: Size = Size(12_000, 60)) -> dict[str
     return {"writers": count, "blocks": sum(blocks), "first": min(starts), "last": max(starts), "whole": whole}
 
 
-def tasks(folder: Path, count: int, size: Size = Size(100_000, 60)) -> dict[str, Any]:
+def tasks(folder: Path, count: int, size: Size = Size(10_000, 60)) -> dict[str, Any]:
     """What one more task pays while so many have their shards: in the table's lock, and until its first model."""
     rows, store = rows_of(size.models), create(folder, size)
     store.plan(LABEL, rows)

@@ -105,9 +105,12 @@ def _acquire(lock: FileLock, holder: Path, path: Path) -> None:
 
 def _overlapping(mine: Path, number: int, shards: int) -> list[Path]:
     """The holder files of other shards that have a block in common with this one."""
-    found = [(path, HOLDER.fullmatch(path.name)) for path in sorted(mine.parent.iterdir()) if path != mine]
-    shard_of = [(path, int(match[1]), int(match[2])) for path, match in found if match]
-    return [path for path, other, others in shard_of if (number - other) % math.gcd(shards, others) == 0]
+    names = [
+        name for name in os.listdir(mine.parent) if name != mine.name
+    ]  # thousands, under the table's lock: no paths
+    found = [match for match in map(HOLDER.fullmatch, names) if match]
+    meet = [match for match in found if (number - int(match[1])) % math.gcd(shards, int(match[2])) == 0]
+    return sorted(mine.parent / match[0] for match in meet)
 
 
 def _refuse_if_held(holder: Path, path: Path) -> None:
