@@ -92,7 +92,6 @@ COLUMNS: dict[str, tuple[str, str, Sequence[Column]]] = {
             ("shard", lambda point: "2^27 bytes" if point["sharded"] else "none"),
             ("chunk", lambda point: f"2^{point['chunk'].bit_length() - 1} bytes"),
             ("files", count("files")),
-            ("bytes", size(lambda point: point["bytes"])),
             ("write", seconds("write")),
             ("read and check", seconds("read")),
         ),
