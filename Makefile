@@ -10,7 +10,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 INSTALL = $(PY) -m pip install --quiet --disable-pip-version-check $(addprefix -c ,$(CONSTRAINTS))
 
-.PHONY: help install run test test-all test-cluster check format bench bench-scaling bench-quality bench-sampling bench-write scorecard figures torch clean
+.PHONY: help install run test test-all test-cluster check format bench bench-scaling bench-quality bench-sampling bench-store bench-write scorecard figures torch remote clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ bench-quality: $(VENV)/installed ## how long until a loss is within 1% of the be
 bench-sampling: $(VENV)/installed ## the variance of the gradient by ways to draw a batch; in outputs/bench
 	$(PY) benchmarks/variance.py $(ARGS)
 
+bench-store: $(VENV)/installed ## what the table of models costs on a file system as it grows; in outputs/bench
+	$(PY) benchmarks/simulate.py $(ARGS)
+
 bench-write: $(VENV)/installed ## put what was measured into README.md and docs/
 	$(PY) benchmarks/publish.py
 
@@ -61,6 +64,8 @@ scorecard: $(VENV)/installed ## run every experiment, and write its claims and i
 figures: scorecard ## the same: what is trained already is only drawn again
 
 torch: $(VENV)/torch ## add PyTorch, with which some tests and the benchmark compare
+
+remote: $(VENV)/remote ## add what object stores need, and the S3 server that some tests copy to
 
 clean: ## remove .venv, builds and caches; results in outputs/ stay
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
@@ -95,4 +100,8 @@ $(VENV)/check: $(VENV)/test
 
 $(VENV)/torch: $(VENV)/test
 	$(INSTALL) --editable '.[torch]'
+	@touch $@
+
+$(VENV)/remote: $(VENV)/test
+	$(INSTALL) --editable '.[remote,s3-server]'
 	@touch $@

@@ -13,10 +13,11 @@ from typing import Any
 
 import quality
 import scaling
+import store_tables
 from report import sheets, told
 
 OUTPUT = Path("outputs/bench")
-PAGES = (Path("README.md"), Path("docs/benchmarks.md"))
+PAGES = (Path("README.md"), Path("docs/benchmarks.md"), Path("docs/scaling.md"))
 FIGURES = {"bench.png": "bench.png", "scaling.png": "bench_scaling.png", "sampling.png": "sampling.png"}
 PLACE = re.compile(r"(<!-- bench (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -29,6 +30,7 @@ def read(name: str) -> dict[str, Any] | None:
 def texts() -> dict[str, str]:
     """What goes where, by name; nothing of what was not measured."""
     bench, grown, good = read("bench.json"), read("scaling.json"), read("quality.json")
+    stored = read("store.json")
     found: dict[str, str] = {}
     if bench is not None:
         found |= {name: sheet.markdown() for name, sheet in sheets(bench).items()}
@@ -40,6 +42,9 @@ def texts() -> dict[str, str]:
     if good is not None:
         found |= {name: sheet.markdown() for name, sheet in quality.sheets(good).items()}
         found["quality_machine"] = f"On {told(good['machine'])}"
+    if stored is not None:
+        found |= {name: sheet.markdown() for name, sheet in store_tables.sheets(stored).items()}
+        found["store_machine"] = f"On {told(stored['machine'])}"
     return found
 
 

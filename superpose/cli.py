@@ -19,6 +19,7 @@ EXAMPLES = """examples:
   superpose status outputs/basic_results      how many models are done
   superpose verify outputs/basic_results      whether everything written can be read back
   superpose measure outputs/basic_results     fill in measures that are new, without training
+  superpose copy outputs/basic_results s3://bucket/basic_results    its labelled arrays, to an object store or folder
   superpose scorecard                         run every experiment, write its claims and figure as Markdown
   superpose scorecard corr_4_2 --to mine      one of them, into another folder
 """
@@ -40,6 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=told)
         command.add_argument("path", type=Path, help="the run's folder, as outputs/basic_results")
         command.set_defaults(run=function)
+    command = commands.add_parser("copy", help="write a run's labelled arrays to an object store or another folder")
+    command.add_argument("path", help="the run's folder, as outputs/basic_results")
+    command.add_argument("target", help="a URL, as s3://bucket/basic_results, or a folder that is not there yet")
+    command.add_argument("--replace", action="store_true", help="write it anew where a copy is there")
+    command.set_defaults(run=copy)
     command = commands.add_parser("scorecard", help="run experiments; write their claims and figures as Markdown")
     command.add_argument("names", nargs="*", metavar="EXPERIMENT", help="all of them, where none is named")
     command.add_argument("--to", type=Path, default=Path("outputs/scorecard"), metavar="FOLDER", help="for the pages")
@@ -134,6 +140,17 @@ def measure(arguments: argparse.Namespace, console: Console) -> int:
 
     count = app.measure_again(arguments.path)
     console.print(f"measured {count} blocks" if count else "every model is measured already")
+    return 0
+
+
+def copy(arguments: argparse.Namespace, console: Console) -> int:
+    """The labelled arrays of a run, written to another place, read back and compared."""
+    from superpose import store
+
+    tree = store.copy(arguments.path, arguments.target, replace=arguments.replace)
+    models = sum(int(node["loss"].notnull().sum()) for node in tree.children.values() if "loss" in node)
+    console.print(f"copied {models:,} models, read back and compared", highlight=False)
+    console.print(f'superpose.load("{arguments.target}")', markup=False, highlight=False, soft_wrap=True)
     return 0
 
 

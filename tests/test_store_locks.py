@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from test_store import grid, new
+from test_store import NORM, grid, new
 
-from superpose.store import Busy, StoreError
+from superpose.store import Busy, StoreError, grow, locks
 
 
 def test_a_second_holder_is_told_who_holds_it(tmp_path):
@@ -87,3 +87,36 @@ def test_half_written_files_of_dead_processes_go_and_of_live_ones_stay(tmp_path)
         live.write_text("")
         with store.lock_shard(1, 2):
             assert live.exists()
+
+
+def test_what_is_settled_takes_no_lock(tmp_path):
+    """As tasks that start after the first one do: nothing to enter, no measure to add."""
+    store, rows = new(tmp_path), grid((0.1, 0.9), 3).rows()
+    store.plan("relu", rows)
+    with locks.exclusive(store.path):
+        store.plan("relu", rows)
+        store.set_part("relu", "geometry", NORM, "1")
+    assert store.count_done("relu") == (0, 6)
+
+
+def test_one_who_waits_for_a_change_leaves_when_another_has_made_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "PAUSE_SECONDS", 0.01)
+    store, rows, looked = new(tmp_path), grid((0.1, 0.9), 3).rows(), []
+
+    def settled() -> bool:
+        """The third look finds that whoever holds the lock has entered the rows."""
+        looked.append(True)
+        if len(looked) == 3:
+            grow.plan(store.table("relu"), rows)
+        return not len(grow.fresh(store.table("relu"), rows))
+
+    with locks.exclusive(store.path):
+        locks.unless(settled, store.path, lambda: pytest.fail("it holds no lock"))
+    assert len(looked) == 3 and store.blocks("relu") == 2
+
+
+def test_one_who_waits_too_long_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0.05)
+    store = new(tmp_path)
+    with locks.exclusive(store.path), pytest.raises(Busy, match="Wait for it, or end it"):
+        store.plan("relu", grid((0.1,), 2).rows())

@@ -11,6 +11,7 @@ A block is a run of `block_rows` rows, one chunk (one file `c.<block>.0...`) of 
 blocks; what is written never moves. A block's files are on the disk before its `done` is, so a kill costs one block.
 """
 
+from superpose.store.copies import copy
 from superpose.store.damage import Damage
 from superpose.store.errors import Busy, DamageError, StoreError
 from superpose.store.loading import load, load_rows, load_table, write_arrays
@@ -25,6 +26,7 @@ __all__ = [
     "Schema",
     "Store",
     "StoreError",
+    "copy",
     "load",
     "load_rows",
     "load_table",

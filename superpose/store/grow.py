@@ -19,13 +19,18 @@ from superpose.store.schema import MODELS, as_stored, flag
 from superpose.store.table import Table
 
 
+def fresh(table: Table, asked: Rows) -> Rows:
+    """Those of the rows that the table lacks."""
+    stored = table.columns(range(table.blocks))
+    return match.new(stored[stored.seeds >= 0], match.arrange(asked, table.schema.axes))
+
+
 def plan(table: Table, asked: Rows) -> None:
     """Append the rows that the table lacks as blocks of whole tiles: arrays, then columns, then the record."""
-    stored = table.columns(range(table.blocks))
-    fresh = match.new(stored[stored.seeds >= 0], match.arrange(asked, table.schema.axes))
-    if not len(fresh):
+    new = fresh(table, asked)
+    if not len(new):
         return
-    blocks = grid.pack(fresh, table.schema.tile, table.schema.block_rows)
+    blocks = grid.pack(new, table.schema.tile, table.schema.block_rows)
     grown = replace(table, blocks=table.blocks + len(blocks))
     lengthen(grown, table.schema.arrays)
     enter(grown, table.blocks, blocks)
@@ -68,6 +73,16 @@ def set_part(table: Table, part: str, variables: Mapping[str, Variable], version
     lengthen(changed, changed.schema.stored[part])
     if changed != table:
         changed.save()
+
+
+def has_part(table: Table, part: str, variables: Mapping[str, Variable], version: str) -> bool:
+    """Whether `set_part` would change nothing: the record says the same, and every array is as long as the table."""
+    new = {name: as_stored(variable) for name, variable in variables.items()}
+    if (table.schema.parts.get(part), table.schema.versions.get(part)) != (new, version):
+        return False
+    size = table.schema.block_rows
+    arrays = table.schema.stored[part].items()
+    return all(chunks.fits(table.path / name, own, size, table.blocks * size) for name, own in arrays)
 
 
 def _with_parts(table: Table, parts: Mapping[str, Mapping[str, Variable]], versions: Mapping[str, str]) -> Table:

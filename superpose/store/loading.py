@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from zarr.storage import LocalStore
 
 from superpose import labels
 from superpose.grid import Rows
 from superpose.labels import Variable
-from superpose.store import locks, match
-from superpose.store.errors import StoreError
+from superpose.store import arrays, locks, match, remote
+from superpose.store.errors import StoreError, explained
 from superpose.store.files import Folder, built
 from superpose.store.schema import MODELS
 from superpose.store.store import Store
@@ -23,12 +24,17 @@ def load(path: str | Path) -> xr.DataTree:
     A variant of which no model is done is an empty group. Nothing that the table holds is executed.
 
     Args:
-        path: the run's folder, or its models.zarr.
+        path: the run's folder, its models.zarr or arrays.zarr, or a copy: a folder, or a URL as s3://bucket/run.
 
     Raises:
         StoreError: there is no table, or it cannot be read.
         DamageError: a file of a done model is missing or altered; names it.
     """
+    if remote.is_url(path):
+        with remote.explained(str(path)):
+            return arrays.read(remote.at(str(path), read_only=True), path)
+    if _is_written(Path(path)):
+        return arrays.read(LocalStore(path, read_only=True), path)
     store = Store.open(path)
     found = {key: value for key, value in attributes(store.path).items() if key != RECORD}
     groups = {variant: _labelled(store.table(variant)) for variant in store.variants}
@@ -69,8 +75,15 @@ def write_arrays(path_models: str | Path, path_arrays: str | Path) -> xr.DataTre
     store = Store.open(path_models)
     with locks.exclusive(store.path), built(Path(path_arrays)) as new:
         tree = load(store.path)
-        tree.to_zarr(Folder(new), consolidated=False, zarr_format=3)
+        arrays.write(tree, Folder(new))
     return tree
+
+
+def _is_written(path: Path) -> bool:
+    """Whether labelled arrays, and no table, are at `path`."""
+    with explained(path):
+        root = path / remote.METADATA
+        return (path / arrays.DIGEST).is_file() or (root.is_file() and arrays.ours(root.read_bytes()))
 
 
 def _labelled(table: Table) -> xr.Dataset:
@@ -86,12 +99,12 @@ def _stacked(table: Table, done: np.ndarray, names: Collection[str] | None = Non
     done = done[blocks]
     rows = table.columns(blocks)[done.ravel()]
     columns = {axis: rows.values[:, k] for k, axis in enumerate(table.schema.axes)} | {"seed": rows.seeds}
-    arrays: dict[str, np.ndarray] = {}
+    values: dict[str, np.ndarray] = {}
     for part, variables in table.schema.parts.items():
         written = table.done(part, blocks) & done
         own = {name: variable for name, variable in variables.items() if names is None or name in names}
-        arrays |= {name: _gather(table, name, variable, blocks, done, written) for name, variable in own.items()}
-    models = labels.table(columns, arrays, _all(table.schema.parts), table.coordinates())
+        values |= {name: _gather(table, name, variable, blocks, done, written) for name, variable in own.items()}
+    models = labels.table(columns, values, _all(table.schema.parts), table.coordinates())
     return models.assign_attrs(table.schema.attributes)
 
 

@@ -9,7 +9,8 @@ import math
 import os
 import re
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from superpose.store import files
 from superpose.store.errors import Busy, StoreError, explained
 
 PATIENCE_SECONDS = 300.0
+PAUSE_SECONDS = 1.0  # after which one who waits looks whether there is still something to wait for
 HOLDER = re.compile(r"shard-(\d+)-of-(\d+)\.json")
 
 
@@ -30,13 +32,13 @@ def folder(path: Path) -> Path:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def exclusive(path: Path, patience: float | None = None) -> Iterator[None]:
     """Hold the table's lock: creation, growth, a measure's reset, arrays.zarr. Raises Busy after five minutes."""
     lock = FileLock(folder(path) / "table.lock")
     with explained(path):
         folder(path).mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire(timeout=PATIENCE_SECONDS)
+            lock.acquire(timeout=PATIENCE_SECONDS if patience is None else patience)
         except Timeout as error:
             raise Busy(
                 f"{path} has been locked by another process for {PATIENCE_SECONDS:g} s. Wait for it, or end it."
@@ -45,6 +47,21 @@ def exclusive(path: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def unless(settled: Callable[[], bool], path: Path, change: Callable[[], None]) -> None:
+    """Make a change under the table's lock, unless another process has made it: before, or while this one waits.
+
+    Thousands of tasks that start at once ask for one change. Those that come after it take no lock.
+    """
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not settled():
+        try:
+            with exclusive(path, min(PAUSE_SECONDS, PATIENCE_SECONDS)):
+                return change()
+        except Busy:
+            if time.monotonic() > end:
+                raise
 
 
 @contextmanager
@@ -67,11 +84,11 @@ def shard(path: Path, number: int, shards: int) -> Iterator[None]:
             for other in _overlapping(holder, number, shards):
                 _refuse_if_held(other, path)
             files.write(holder, json.dumps(_myself()).encode())
-            files.clean(path, before=_oldest(path))
         except BaseException:
             lock.release()
             raise
     try:
+        files.clean(path, before=_oldest(path))  # walks the whole table: other shards need not wait for it
         yield
     finally:
         holder.unlink(missing_ok=True)
@@ -88,9 +105,12 @@ def _acquire(lock: FileLock, holder: Path, path: Path) -> None:
 
 def _overlapping(mine: Path, number: int, shards: int) -> list[Path]:
     """The holder files of other shards that have a block in common with this one."""
-    found = [(path, HOLDER.fullmatch(path.name)) for path in sorted(mine.parent.iterdir()) if path != mine]
-    shard_of = [(path, int(match[1]), int(match[2])) for path, match in found if match]
-    return [path for path, other, others in shard_of if (number - other) % math.gcd(shards, others) == 0]
+    names = [
+        name for name in os.listdir(mine.parent) if name != mine.name
+    ]  # thousands, under the table's lock: no paths
+    found = [match for match in map(HOLDER.fullmatch, names) if match]
+    meet = [match for match in found if (number - int(match[1])) % math.gcd(shards, int(match[2])) == 0]
+    return sorted(mine.parent / match[0] for match in meet)
 
 
 def _refuse_if_held(holder: Path, path: Path) -> None:

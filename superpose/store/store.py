@@ -115,12 +115,17 @@ class Store:
     def plan(self, variant: str, rows: Rows) -> None:
         """Enter the rows that the table lacks, as new blocks of whole tiles. Twice is as once.
 
+        Of many processes that start at once one enters them; the others see it, and wait for its lock no longer.
+
         Raises:
             StoreError: rows of other axes, or the folder cannot be written.
             Busy: another process is growing the table and does not come to an end.
         """
-        with locks.exclusive(self.path):
-            grow.plan(self.table(variant), rows)
+        locks.unless(
+            lambda: not len(grow.fresh(self.table(variant), rows)),
+            self.path,
+            lambda: grow.plan(self.table(variant), rows),
+        )
 
     def missing(self, variant: str, rows: Rows, part: str = MODELS) -> list[int]:
         """The blocks that hold one of `rows` and lack `part`; of a measure, only those whose models are written."""
@@ -194,8 +199,11 @@ class Store:
 
     def set_part(self, variant: str, part: str, variables: Mapping[str, Variable], version: str) -> None:
         """Add a measure; where its version or variables differ, empty it. Weights are never touched."""
-        with locks.exclusive(self.path):
-            grow.set_part(self.table(variant), part, variables, version)
+        locks.unless(
+            lambda: grow.has_part(self.table(variant), part, variables, version),
+            self.path,
+            lambda: grow.set_part(self.table(variant), part, variables, version),
+        )
 
     def damage(self, variant: str) -> list[Damage]:
         """Every file that should be there and is missing, altered or unreadable. Reads the whole table."""
