@@ -9,7 +9,7 @@ import xarray as xr
 from superpose import labels
 from superpose.grid import Rows
 from superpose.labels import Variable
-from superpose.store import locks, match
+from superpose.store import locks, match, sums
 from superpose.store.errors import StoreError
 from superpose.store.files import Folder, built
 from superpose.store.schema import MODELS
@@ -67,9 +67,12 @@ def write_arrays(path_models: str | Path, path_arrays: str | Path) -> xr.DataTre
         StoreError, DamageError: as `load`, or `path_arrays` cannot be written.
     """
     store = Store.open(path_models)
-    with locks.exclusive(store.path), built(Path(path_arrays)) as new:
-        tree = load(store.path)
-        tree.to_zarr(Folder(new), consolidated=False, zarr_format=3)
+    with locks.exclusive(store.path):
+        sums.forget(Path(path_arrays))
+        with built(Path(path_arrays)) as new:
+            tree = load(store.path)
+            tree.to_zarr(Folder(new), consolidated=False, zarr_format=3)
+        sums.record(Path(path_arrays))
     return tree
 
 
