@@ -4,6 +4,7 @@ One store of three variables, a coordinate, a measure and notes, in one process;
 number rests on may stay unnamed: a file whose absence says "not yet", as after a kill.
 """
 
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -111,8 +112,10 @@ def loaded_right(path: Path, wanted: xr.DataTree) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", HARM)
-def test_every_file(harm, whole, tmp_path):
+def test_every_file(harm, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no power is cut here
     wanted, tried, named = load(whole), 0, 0
     for name in kinds(whole):
         path = tmp_path / "run"
