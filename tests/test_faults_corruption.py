@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 from test_store import F4, IDENTITY, NORM, W, grid, toy, train
 
+from superpose.grid import Rows
 from superpose.labels import Variable
 from superpose.store import Store, StoreError, files, load, sums, verify, write_arrays
 
@@ -52,18 +53,18 @@ def make(path: Path) -> Store:
     return Store.create(path, {**IDENTITY, "linear": IDENTITY["relu"]}, {"relu": schema, "linear": schema})
 
 
-def complete(path: Path) -> int:
+def complete(path: Path, asked: Rows = ROWS) -> int:
     """What a run does with its store; how many blocks it trained."""
     store, trained = make(path), 0
     for variant in store.variants:
-        store.plan(variant, ROWS)
-        for block in store.missing(variant, ROWS):
+        store.plan(variant, asked)
+        for block in store.missing(variant, asked):
             rows = store.rows(variant, block)
             arrays = train(rows)
             store.write(variant, block, {**arrays, "loss_curve": arrays["W"][:, 0, :3].copy()})
             store.record(variant, block, {"device": "cpu"})
             trained += 1
-        for block in store.missing(variant, ROWS, "geometry"):
+        for block in store.missing(variant, asked, "geometry"):
             store.write(variant, block, {"norm": store.read(variant, block, ["W"])["W"].sum(1)}, "geometry")
     files.write(path / "config.yaml", b"seed: 6\n")
     sums.record(path / "config.yaml")
