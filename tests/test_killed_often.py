@@ -45,7 +45,7 @@ def count_done(folder) -> int:
 
 @pytest.mark.slow
 def test_killed_a_hundred_times(runs, quiet, tmp_path):
-    """Half of the kills by the clock, at any moment of a start or of training, half at the n-th file brought to disk."""
+    """Half of them by the clock, at any moment of a start or of training, half at the n-th file brought to the disk."""
     arrays, seconds, files = quiet
     draw, kills, rounds, done, folder = random.Random(0), 0, 0, 0, tmp_path / "0"
     laboratory.make(folder)
@@ -75,7 +75,7 @@ def test_killed_a_hundred_times(runs, quiet, tmp_path):
 @pytest.mark.slow
 def test_killed_while_another_shard_works(runs, quiet, tmp_path):
     """The other shard does not notice; the killed one goes on."""
-    arrays, seconds, files = quiet
+    arrays, _, files = quiet
     laboratory.make(tmp_path)
     draw = random.Random(1)
     other = runs.start(tmp_path, *WORDS, "compute.shards=2", "compute.shard=0")

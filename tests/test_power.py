@@ -16,7 +16,7 @@ from test_faults_corruption import complete, loaded_right
 
 from superpose.store import Store, load, verify
 
-STATES = 120
+STATES = 60
 SCRIPT = """
 import os, sys
 sys.path[:0] = sys.argv[2].split(os.pathsep)

@@ -67,6 +67,11 @@ class Folder(LocalStore):
     async def set(self, key: str, value: Buffer) -> None:
         await asyncio.to_thread(write, self.root / key, memoryview(value.as_buffer_like()))
 
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """zarr's own brings nothing to the disk."""
+        if not (self.root / key).exists():
+            await self.set(key, value)
+
 
 @contextmanager
 def built(path: Path) -> Iterator[Path]:
