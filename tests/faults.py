@@ -16,6 +16,7 @@ SERVER = """
 import json, os, sys, traceback
 import equinox, matplotlib.figure, optax, xarray, zarr
 from superpose import app, command, config, devices, plots
+os.fsync = lambda descriptor: None  # a killed process loses no page; only a power cut would
 for line in sys.stdin:
     asked = json.loads(line)
     if "wait" in asked:
