@@ -21,7 +21,7 @@ from superpose.devices import devices_of, own_share, start_jax
 from superpose.forecast import probed
 from superpose.interrupt import guarded
 from superpose.planning import Job, open_store, plan, roomy, where
-from superpose.store import Store
+from superpose.store import Store, files, locks, sums
 from superpose.work import measure, note, train
 
 
@@ -50,6 +50,8 @@ def execute(run: Run, console: Console) -> None:
     """Plan, train what is missing, measure, draw and judge."""
     devices = devices_of(run.compute)
     run, maps = mapping.prepare(dataclasses.replace(run, compute=own_share(run.compute)))
+    if run.repair and not run.plan:
+        restore(run.folder, console)
     table, earlier = open_store(run)
     if not run.plan:
         earlier = set_aside(earlier) if earlier is not None else None
@@ -68,8 +70,8 @@ def execute(run: Run, console: Console) -> None:
     with logged(run.folder / "run.log"), guarded() as guard:
         table = table or create(run, jobs)
         jobs = [settled(job, table) for job in jobs]
-        save_settings(run)
         with table.lock_shard(run.compute.shard, run.compute.shards):
+            save_settings(run, table)
             bar = Bar(console)
             with bar.progress:
                 for k, job in enumerate(jobs):
@@ -95,7 +97,7 @@ def make(folder: Path) -> None:
         InputError: it cannot be made or written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -121,6 +123,13 @@ def warn(table: Store | None, console: Console, now: dict[str, str]) -> None:
     for made in {tuple(sorted(made.items())): made for made in notes}.values():
         told = ", ".join(f"{key} {made[key]} (now {now.get(key)})" for key in made if made[key] != now.get(key))
         console.print(f"[yellow]warning[/]: models there were trained with {escape(told)}", soft_wrap=True)
+
+
+def restore(folder: Path, console: Console) -> None:
+    """Write the metadata of the run's tables again where it cannot be read."""
+    for path in sorted(folder.glob("models*.zarr")):
+        for mended in Store.restore(path):
+            console.print(f"mended: {where(mended)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def repair(table: Store | None, console: Console) -> None:
@@ -189,11 +198,13 @@ def draw(run: Run, tree: xr.DataTree) -> tuple[Path, ...]:
         return paths if moving is None else (*paths, plots.save_animation(moving, run.folder, "animation"))
 
 
-def save_settings(run: Run) -> None:
+def save_settings(run: Run, table: Store) -> None:
     """The composed settings and the command's overrides, in config.yaml."""
     settings = {key: value for key, value in run.settings.items() if key != "choices"}
     content = {"root": str(run.found.root), "overrides": list(run.overrides), **settings}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    partial = run.folder / f".config.{os.getpid()}.partial"
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, run.folder / "config.yaml")
+    path = run.folder / "config.yaml"
+    with locks.exclusive(table.path):
+        sums.forget(path)
+        files.write(path, text.encode())
+        sums.record(path)

@@ -121,14 +121,13 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
 
 def verify(arguments: argparse.Namespace, console: Console) -> int:
     """Every damaged file, by name."""
-    from superpose.store import Store
+    from superpose import store
 
-    store = Store.open(arguments.path)
-    damages = [damage for variant in store.variants for damage in store.damage(variant)]
+    damages = store.verify(arguments.path)
     for damage in damages:
         console.print(f"{damage.path}: {damage.what}", markup=False, highlight=False, soft_wrap=True)
     if damages:
-        console.print("The command that made it, with repair=true, trains the damaged blocks again.")
+        console.print("The command that made it, with repair=true, mends them; only damaged blocks are trained again.")
         return MISSING
     console.print("Every file that should be there is there and reads back.")
     return 0

@@ -3,16 +3,18 @@
     models.zarr/                        attributes: the identity of every variant and its hash
       <variant>/                        attributes: the record (axes, tile, parts ...), written last whenever it changes
         sparsity/  ...  seed/           columns (model,); an unused row has seed -1
+          copies/                       in seed: what repair=true writes the metadata and coordinates from again
         W/  loss/  ...                  (model, *own)
         done/  <measure>_done/          (model,): what is written, part by part
     .locks/                             beside it: the table's lock, and one lock per shard
+    .<name>.sha256                      beside it: checksums of config.yaml and of arrays.zarr
 
 A block is a run of `block_rows` rows, one chunk (one file `c.<block>.0...`) of each array. A table grows by appending
 blocks; what is written never moves. A block's files are on the disk before its `done` is, so a kill costs one block.
 """
 
 from superpose.store.copies import copy
-from superpose.store.damage import Damage
+from superpose.store.damage import Damage, verify
 from superpose.store.errors import Busy, DamageError, StoreError
 from superpose.store.loading import load, load_rows, load_table, write_arrays
 from superpose.store.schema import MODELS, Schema
@@ -30,5 +32,6 @@ __all__ = [
     "load",
     "load_rows",
     "load_table",
+    "verify",
     "write_arrays",
 ]

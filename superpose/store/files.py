@@ -32,24 +32,32 @@ def sync(folder: Path) -> None:
         os.close(descriptor)
 
 
+def make(folder: Path) -> None:
+    """Make a folder and those it lies in, where they are not there, each name brought to the disk."""
+    if not folder.is_dir():
+        make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        sync(folder.parent)
+
+
 def write(path: Path, data: bytes | memoryview) -> None:
     """Make `path` hold `data`: readers see the old file or the new one, and once this returns a power cut does too."""
     with explained(path):
-        fresh = not path.parent.exists()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path.parent)
         unfinished = partial(path)
         try:
             with unfinished.open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+            if path.is_dir():  # what a damaged disk, or a person, put in its place
+                remove(path)
             os.replace(unfinished, path)
         except BaseException:
-            unfinished.unlink(missing_ok=True)
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
             raise
         sync(path.parent)
-        if fresh:
-            sync(path.parent.parent)
 
 
 @final
@@ -59,13 +67,18 @@ class Folder(LocalStore):
     async def set(self, key: str, value: Buffer) -> None:
         await asyncio.to_thread(write, self.root / key, memoryview(value.as_buffer_like()))
 
+    async def set_if_not_exists(self, key: str, value: Buffer) -> None:
+        """zarr's own brings nothing to the disk."""
+        if not (self.root / key).exists():
+            await self.set(key, value)
+
 
 @contextmanager
 def built(path: Path) -> Iterator[Path]:
     """A new folder to fill, which takes the place of `path` at the end of the `with`; if that fails, it goes."""
     new, old = partial(path), partial(path)
     with explained(path):
-        new.mkdir(parents=True)
+        make(new)
         try:
             yield new
             if path.exists():
@@ -77,14 +90,14 @@ def built(path: Path) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
 
 
-def remove(folder: Path) -> None:
-    """Remove a folder at once, if it is there: nothing reads half of it."""
-    with explained(folder):
-        if folder.exists():
-            old = partial(folder)
-            folder.rename(old)
-            sync(folder.parent)
-            shutil.rmtree(old)
+def remove(path: Path) -> None:
+    """Remove a file or folder at once, if it is there: nothing reads half of it."""
+    with explained(path):
+        if path.exists():
+            old = partial(path)
+            path.rename(old)
+            sync(path.parent)
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
 def clean(folder: Path, before: float) -> None:

@@ -6,17 +6,18 @@ read, and the same call again completes it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
 from superpose import grid
 from superpose.grid import Rows
 from superpose.labels import Variable
-from superpose.store import chunks, match
+from superpose.store import chunks, match, metadata
 from superpose.store.errors import DamageError, StoreError
 from superpose.store.files import remove
 from superpose.store.schema import MODELS, as_stored, flag
-from superpose.store.table import Table
+from superpose.store.table import ROOT_COPY, Table, copies
 
 
 def fresh(table: Table, asked: Rows) -> Rows:
@@ -102,21 +103,24 @@ def clear(table: Table, block: int, parts: Iterable[str]) -> None:
 
 
 def put_coordinates(table: Table, coordinates: Mapping[str, tuple[tuple[str, ...], np.ndarray]]) -> None:
-    """Write the coordinates that are not there, or damaged."""
+    """Write the coordinates that are not there, or damaged, and the copy of each."""
     for name, (dims, values) in coordinates.items():
-        try:
-            chunks.read(table.coordinate_path(name), values.dtype, values.shape)
-        except DamageError:
-            remove(table.path / name)
-            chunks.create(table.path, name, dims, values.shape, values.shape, table.dims[name])[...] = values
+        if not chunks.fits(table.path / name, table.dims[name], values.shape, len(values)):
+            chunks.create(table.path, name, dims, values.shape, values.shape, table.dims[name])
+        for file in (table.coordinate_copy(name), table.coordinate_path(name)):
+            try:
+                table.coordinate(file, name)
+            except DamageError:
+                chunks.put(file, values)
 
 
 def forget(table: Table, blocks: Iterable[int]) -> None:
-    """Clear the done flags of blocks, measures first, and mend every zarr.json.
+    """Clear the done flags of blocks, measures first, and mend every zarr.json, coordinate and copy.
 
     A block whose columns cannot be read is given up: its rows become unused, and `plan` enters its models elsewhere.
     """
     lengthen(table, table.schema.arrays)
+    put_coordinates(table, {name: (variable.dims, kept(table, name)) for name, variable in table.dims.items()})
     for block in blocks:
         table.check(block)
         clear(table, block, table.schema.parts)
@@ -124,3 +128,31 @@ def forget(table: Table, blocks: Iterable[int]) -> None:
             table.columns([block])
         except DamageError:
             enter(table, block, [table.columns([])])
+    table.save()
+    metadata.put(table.copies / ROOT_COPY, metadata.get(table.path.parent / metadata.FILE))
+
+
+def kept(table: Table, name: str) -> np.ndarray:
+    """A coordinate, from its copy where it is damaged. Raises DamageError where both are."""
+    try:
+        return table.coordinate(table.coordinate_path(name), name)
+    except DamageError:
+        return table.coordinate(table.coordinate_copy(name), name)
+
+
+def restore(root: Path) -> list[Path]:
+    """Write again, from its copy, each group's zarr.json that cannot be read; which those are."""
+    mended = []
+    for group in (root, *(path for path in sorted(root.iterdir()) if path.is_dir())):
+        copy = next(filter(_reads, copies(group)), None)
+        if copy is not None and not _reads(group / metadata.FILE):
+            metadata.put(group / metadata.FILE, metadata.get(copy))
+            mended.append(group / metadata.FILE)
+    return mended
+
+
+def _reads(path: Path) -> bool:
+    try:
+        return bool(metadata.get(path))
+    except DamageError:
+        return False

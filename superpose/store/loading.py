@@ -10,7 +10,7 @@ from zarr.storage import LocalStore
 from superpose import labels
 from superpose.grid import Rows
 from superpose.labels import Variable
-from superpose.store import arrays, locks, match, remote
+from superpose.store import arrays, locks, match, remote, sums
 from superpose.store.errors import StoreError, explained
 from superpose.store.files import Folder, built
 from superpose.store.schema import MODELS
@@ -73,9 +73,12 @@ def write_arrays(path_models: str | Path, path_arrays: str | Path) -> xr.DataTre
         StoreError, DamageError: as `load`, or `path_arrays` cannot be written.
     """
     store = Store.open(path_models)
-    with locks.exclusive(store.path), built(Path(path_arrays)) as new:
-        tree = load(store.path)
-        arrays.write(tree, Folder(new))
+    with locks.exclusive(store.path):
+        sums.forget(Path(path_arrays))
+        with built(Path(path_arrays)) as new:
+            tree = load(store.path)
+            arrays.write(tree, Folder(new))
+        sums.record(Path(path_arrays))
     return tree
 
 

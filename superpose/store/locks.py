@@ -36,7 +36,7 @@ def exclusive(path: Path, patience: float | None = None) -> Iterator[None]:
     """Hold the table's lock: creation, growth, a measure's reset, arrays.zarr. Raises Busy after five minutes."""
     lock = FileLock(folder(path) / "table.lock")
     with explained(path):
-        folder(path).mkdir(parents=True, exist_ok=True)
+        files.make(folder(path))
         try:
             lock.acquire(timeout=PATIENCE_SECONDS if patience is None else patience)
         except Timeout as error:

@@ -9,25 +9,19 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
+from uuid import uuid4
 
 import numpy as np
-import zarr
 
 from superpose.grid import Rows
 from superpose.labels import Variable
-from superpose.store import damage, grow, locks, match
+from superpose.store import damage, grow, locks, match, metadata
 from superpose.store.damage import Damage
 from superpose.store.errors import StoreError
-from superpose.store.files import Folder, built
+from superpose.store.files import built
 from superpose.store.identity import compare, digest
 from superpose.store.schema import MODELS, ORIGIN, Schema, as_stored, check_names, encode, flag
-from superpose.store.table import FORMAT, RECORD, Table, attributes
-
-
-def locate(path: str | Path) -> Path:
-    """The table of a run: `path` itself where it is named *.zarr, else models.zarr in it."""
-    path = Path(path)
-    return path if path.suffix == ".zarr" else path / "models.zarr"
+from superpose.store.table import FORMAT, RECORD, ROOT_COPY, Table, attributes, locate
 
 
 @final
@@ -36,6 +30,8 @@ class Store:
     """The table at `path`, a folder models.zarr. Made by `Store.create` or `Store.open`."""
 
     path: Path
+    made: str | None
+    """Drawn when the table was made; a table that takes its place has another."""
 
     @classmethod
     def create(cls, path: str | Path, identity: Mapping[str, Mapping], schemas: Mapping[str, Schema]) -> "Store":
@@ -71,12 +67,24 @@ class Store:
     def open(cls, path: str | Path) -> "Store":
         """The table of a run's folder, or of its models.zarr. Raises StoreError if there is none that can be read."""
         path = locate(path)
-        attributes(path)
-        return cls(path)
+        return cls(path, attributes(path)[RECORD].get("made"))
+
+    @staticmethod
+    def restore(path: str | Path) -> list[Path]:
+        """Write again, from its copy, each group's zarr.json that `open` cannot read; which those are."""
+        path = locate(path)
+        if not path.is_dir():
+            return []
+        with locks.exclusive(path):
+            return grow.restore(path)
 
     @property
     def variants(self) -> tuple[str, ...]:
-        return tuple(attributes(self.path)[RECORD]["variants"])
+        """The names of the variants. Raises StoreError where the table has gone, or another has taken its place."""
+        record = attributes(self.path)[RECORD]
+        if record.get("made") != self.made:
+            raise StoreError(f"{self.path} was removed and made anew while this ran. Give the same command again.")
+        return tuple(record["variants"])
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -238,16 +246,16 @@ class Store:
 
 def _fill(path: Path, identity: Mapping[str, Any], schemas: Mapping[str, Schema]) -> None:
     """Write an empty table: its groups, its arrays of no rows, the coordinates."""
-    record = {"format": FORMAT, "variants": list(schemas)}
-    zarr.create_group(
-        Folder(path), attributes={RECORD: record, "identity": identity, "identity_sha256": digest(identity)}
-    )
+    record = {"format": FORMAT, "variants": list(schemas), "made": uuid4().hex}
+    root = metadata.group({RECORD: record, "identity": identity, "identity_sha256": digest(identity)})
+    metadata.put(path / metadata.FILE, root)
     for variant, schema in schemas.items():
-        zarr.create_group(Folder(path), path=variant, attributes=encode(schema.attributes))
         parts = {part: {name: as_stored(v) for name, v in own.items()} for part, own in schema.parts.items()}
-        table = Table(path / variant, replace(schema, parts=parts), 0, (), _describe(schema))
+        stored = replace(schema, parts=parts, attributes=encode(schema.attributes))
+        table = Table(path / variant, stored, 0, (), _describe(schema))
         grow.lengthen(table, schema.arrays)
         grow.put_coordinates(table, schema.coordinates)
+        metadata.put(table.copies / ROOT_COPY, root)
         table.save()
 
 

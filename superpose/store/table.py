@@ -1,57 +1,83 @@
 """One variant on disk, as it was when its record was read.
 
 The record is one attribute of the group, replaced whole. Its `blocks` says how long the table is: arrays may be longer
-(a growth that was killed), and what lies past `blocks` does not exist.
+(a growth that was killed), and what lies past `blocks` does not exist. A copy of what cannot be computed again, the
+groups' zarr.json and the coordinates, lies in seed/copies, where no reader of Zarr looks.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-import zarr
 
 from superpose.grid import Rows, Tile
 from superpose.labels import Variable
-from superpose.store import chunks
-from superpose.store.errors import StoreError, explained
-from superpose.store.files import Folder
+from superpose.store import chunks, metadata
+from superpose.store.errors import DamageError, StoreError, damaged, explained
+from superpose.store.metadata import FILE, SEAL
 from superpose.store.schema import MODELS, Schema, decode_variable, encode_variable, flag
 
 RECORD = "superpose"
-FORMAT = 2
+FORMAT = 3
+UNSEALED = 2
+"""The format before this one, without seals: it is read, and a variant's next change makes it this one."""
+COPIES = "seed/copies"
+ROOT_COPY = "root.zarr.json"
+
+
+def locate(path: str | Path) -> Path:
+    """The table of a run: `path` itself where it is named *.zarr, else models.zarr in it."""
+    path = Path(path)
+    return path if path.suffix == ".zarr" else path / "models.zarr"
 
 
 def attributes(group: Path) -> dict[str, Any]:
-    """The attributes of a group that this package wrote.
+    """The attributes of a group that this package wrote, without the seal.
 
     Raises:
-        StoreError: nothing there, not a table of this package, an unreadable zarr.json, or another format.
+        StoreError: nothing there, not a table of this package, or another format.
+        DamageError: its zarr.json is missing or altered.
     """
-    file = group / "zarr.json"
+    found = _document(group)["attributes"]
+    version = found[RECORD]["format"]
+    if version not in (FORMAT, UNSEALED):
+        raise StoreError(
+            f"{group / FILE} has format {version}, this version of superpose reads {FORMAT}. Use the version that"
+            " wrote it."
+        )
+    if version == FORMAT and SEAL not in found:
+        raise damaged(group / FILE, "is altered (it has lost its sha256)")
+    return {key: value for key, value in found.items() if key != SEAL}
+
+
+def copies(group: Path) -> list[Path]:
+    """The copies of a group's zarr.json that are there."""
+    return [path for path in (group / COPIES / FILE, *group.glob(f"*/{COPIES}/{ROOT_COPY}")) if path.exists()]
+
+
+def _document(group: Path) -> dict[str, Any]:
     with explained(group):
         if not group.exists():
             raise StoreError(
                 f"{group} is not there. Check output=DIR and name=STR, or give the folder that holds models.zarr."
             )
-        if not file.exists():
-            raise StoreError(f"{group} is no table of models: it has no zarr.json. Give a folder that a run wrote.")
-        text = file.read_bytes()
     try:
-        found = json.loads(text)["attributes"]
-        version = found[RECORD]["format"]
-    except (ValueError, LookupError, TypeError) as error:
+        document = metadata.get(group / FILE)
+        document["attributes"][RECORD]["format"]
+    except (DamageError, LookupError, TypeError) as error:
+        if isinstance(error, DamageError) and copies(group):
+            raise
+        if not (group / FILE).exists():
+            raise StoreError(
+                f"{group} is no table of models: it has no zarr.json. Give a folder that a run wrote."
+            ) from error
         raise StoreError(
-            f"{file} is unreadable, or not written by superpose ({error!r})."
+            f"{group / FILE} is unreadable, or not written by superpose ({error!r})."
             " Restore it from a copy, or type name=ANOTHER."
         ) from error
-    if version != FORMAT:
-        raise StoreError(
-            f"{file} has format {version}, this version of superpose reads {FORMAT}. Use the version that wrote it."
-        )
-    return found
+    return document
 
 
 @final
@@ -67,6 +93,14 @@ class Table:
 
     @classmethod
     def read(cls, path: Path) -> "Table":
+        """The variant as its record says. Raises StoreError, DamageError."""
+        try:
+            return cls._read(path)
+        except (LookupError, TypeError, AttributeError) as error:
+            raise StoreError(f"{path / FILE} is no record that superpose wrote ({error!r}). Restore it.") from error
+
+    @classmethod
+    def _read(cls, path: Path) -> "Table":
         found = attributes(path)
         record = found.pop(RECORD)
         parts = {
@@ -79,7 +113,7 @@ class Table:
         return cls(path, schema, record["blocks"], tuple(record["notes"]), dims)
 
     def save(self) -> None:
-        """Replace the record on disk by this one; the caller holds the table's lock."""
+        """Replace the copy of the record, then the record, by this one; the caller holds the table's lock."""
         schema = self.schema
         record = {
             "format": FORMAT,
@@ -95,13 +129,24 @@ class Table:
             "coordinates": {name: encode_variable(variable) for name, variable in self.dims.items()},
             "notes": [dict(note) for note in self.notes],
         }
-        zarr.open_group(Folder(self.path), mode="r+", use_consolidated=False).update_attributes({RECORD: record})
+        document = metadata.group({**self.schema.attributes, RECORD: record})
+        metadata.put(self.copies / FILE, document)
+        metadata.put(self.path / FILE, document)
+
+    @property
+    def copies(self) -> Path:
+        return self.path / COPIES
 
     def coordinates(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
         """The coordinates of the variables' own dimensions. Raises DamageError."""
-        return {
-            name: (v.dims, chunks.read(self.coordinate_path(name), v.dtype, v.shape)) for name, v in self.dims.items()
-        }
+        return {name: (v.dims, self.coordinate(self.coordinate_path(name), name)) for name, v in self.dims.items()}
+
+    def coordinate(self, file: Path, name: str) -> np.ndarray:
+        """A coordinate's values, from its chunk or the copy of that. Raises DamageError."""
+        return chunks.read(file, self.dims[name].dtype, self.dims[name].shape)
+
+    def coordinate_copy(self, name: str) -> Path:
+        return self.copies / f"{name}.c"
 
     def coordinate_path(self, name: str) -> Path:
         return self.path / name / ".".join(["c", *["0"] * len(self.dims[name].dims)])
