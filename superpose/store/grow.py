@@ -83,7 +83,7 @@ def has_part(table: Table, part: str, variables: Mapping[str, Variable], version
         return False
     size = table.schema.block_rows
     arrays = table.schema.stored[part].items()
-    return all(chunks.fits(table.path / name, own, size, table.blocks * size) for name, own in arrays)
+    return all(chunks.fits(table.path / name, own, (size, *own.shape), table.blocks * size) for name, own in arrays)
 
 
 def _with_parts(table: Table, parts: Mapping[str, Mapping[str, Variable]], versions: Mapping[str, str]) -> Table:
