@@ -40,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=told)
         command.add_argument("path", type=Path, help="the run's folder, as outputs/basic_results")
         command.set_defaults(run=function)
+        if function is measure:
+            command.add_argument("--trust", action="store_true", help="let the settings beside it run any Python code")
     command = commands.add_parser("scorecard", help="run experiments; write their claims and figures as Markdown")
     command.add_argument("names", nargs="*", metavar="EXPERIMENT", help="all of them, where none is named")
     command.add_argument("--to", type=Path, default=Path("outputs/scorecard"), metavar="FOLDER", help="for the pages")
@@ -132,7 +134,7 @@ def measure(arguments: argparse.Namespace, console: Console) -> int:
     """Fill in the measures of every trained model of a run."""
     from superpose import app
 
-    count = app.measure_again(arguments.path)
+    count = app.measure_again(arguments.path, trusted=arguments.trust)
     console.print(f"measured {count} blocks" if count else "every model is measured already")
     return 0
 

@@ -21,6 +21,7 @@ from rich.console import Console
 
 from superpose.arguments import InputError, rewrite
 from superpose.interrupt import ending
+from superpose.printing import printable
 from superpose.searching import look_for
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -134,4 +135,4 @@ def _of_the_store(error: Exception) -> bool:
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)

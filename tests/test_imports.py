@@ -45,7 +45,9 @@ ROOMS = {
     "arguments": "",
     "catalogue": "arguments",
     "interrupt": "",
+    "printing": "",
     "teaching": "",
+    "trust": "arguments catalogue",
     # one model, and how it is trained
     "weighting": "leaves",
     "models": "leaves",
@@ -87,7 +89,7 @@ ROOMS = {
     # what a user typed, and the run
     "searching": "arguments catalogue",
     "components": "arguments axes features initial models objective optimizers penalties polishing weighting",
-    "config": "arguments axes catalogue components experiment grid program record searching sweep teaching",
+    "config": "arguments axes catalogue components experiment grid program record searching sweep teaching trust",
     "continuing": "config grid optimizers store",
     "planning": "arguments components config continuing estimate experiment grid measuring models program reading"
     " store tuning",
@@ -96,9 +98,9 @@ ROOMS = {
     "devices": "arguments config console folders",
     "work": "config console experiment grid interrupt measuring planning store sweep",
     "mapping": "arguments config console estimate grid interrupt labels planning refining store work",
-    "app": "arguments config console continuing devices experiment forecast interrupt mapping planning plots store"
-    " work",
-    "command": "app arguments config devices interrupt searching store teaching",
+    "app": "arguments config console continuing devices experiment forecast interrupt mapping planning plots printing"
+    " store trust work",
+    "command": "app arguments config devices interrupt printing searching store teaching",
     "hierarchy": "draws features geometry neurons objective program",
     "scorecard": "app arguments catalogue config devices experiment hierarchy store",
     "cli": "app catalogue command interrupt scorecard store",

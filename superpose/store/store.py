@@ -21,7 +21,7 @@ from superpose.store.errors import StoreError
 from superpose.store.files import Folder, built
 from superpose.store.identity import compare, digest
 from superpose.store.schema import MODELS, ORIGIN, Schema, as_stored, check_names, encode, flag
-from superpose.store.table import FORMAT, RECORD, Table, attributes
+from superpose.store.table import FORMAT, RECORD, Table, attributes, described
 
 
 def locate(path: str | Path) -> Path:
@@ -76,7 +76,10 @@ class Store:
 
     @property
     def variants(self) -> tuple[str, ...]:
-        return tuple(attributes(self.path)[RECORD]["variants"])
+        with described(self.path):
+            names = tuple(attributes(self.path)[RECORD]["variants"])
+            check_names(names, "variant")
+        return names
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -5,7 +5,9 @@ The record is one attribute of the group, replaced whole. Its `blocks` says how 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
@@ -18,7 +20,7 @@ from superpose.labels import Variable
 from superpose.store import chunks
 from superpose.store.errors import StoreError, explained
 from superpose.store.files import Folder
-from superpose.store.schema import MODELS, Schema, decode_variable, encode_variable, flag
+from superpose.store.schema import MODELS, Schema, check_names, decode_variable, encode_variable, flag
 
 RECORD = "superpose"
 FORMAT = 2
@@ -54,6 +56,26 @@ def attributes(group: Path) -> dict[str, Any]:
     return found
 
 
+@contextmanager
+def described(group: Path) -> Iterator[None]:
+    """Turn what goes wrong in reading a record into a StoreError: its zarr.json does not say what a table's does."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        told = f"{group / 'zarr.json'} does not describe a table ({' '.join(repr(error).split())[:200]})."
+        raise StoreError(f"{told} Restore it from a copy, or type name=ANOTHER.") from error
+
+
+def refuse_links(group: Path) -> None:
+    """Raise StoreError if the table of a variant, or an array of it, is a link: it could lead anywhere."""
+    with explained(group), os.scandir(group) as entries:
+        links = [group.name] if group.is_symlink() else [entry.name for entry in entries if entry.is_symlink()]
+    if links:
+        raise StoreError(f"{group} has the link {links[0]!r}. A table holds its own files: copy there what it names.")
+
+
 @final
 @dataclass(frozen=True)
 class Table:
@@ -68,14 +90,20 @@ class Table:
     @classmethod
     def read(cls, path: Path) -> "Table":
         found = attributes(path)
-        record = found.pop(RECORD)
+        refuse_links(path)
+        with described(path):
+            return cls._of(path, found.pop(RECORD), found)
+
+    @classmethod
+    def _of(cls, path: Path, record: Mapping[str, Any], attributes: Mapping[str, Any]) -> "Table":
         parts = {
             part: {name: decode_variable(variable) for name, variable in variables.items()}
             for part, variables in record["parts"].items()
         }
         tile = Tile(**record["tile"] | {"alike": tuple(record["tile"]["alike"])})
-        schema = Schema(tuple(record["axes"]), tile, record["block_rows"], parts, record["versions"], {}, found)
+        schema = Schema(tuple(record["axes"]), tile, record["block_rows"], parts, record["versions"], {}, attributes)
         dims = {name: decode_variable(variable) for name, variable in record["coordinates"].items()}
+        check_names(dims, "coordinate")
         return cls(path, schema, record["blocks"], tuple(record["notes"]), dims)
 
     def save(self) -> None:
