@@ -69,7 +69,6 @@ def execute(run: Run, console: Console) -> None:
     make(run.folder)
     with logged(run.folder / "run.log"), guarded() as guard:
         table = table or create(run, jobs)
-        jobs = [settled(job, table) for job in jobs]
         save_settings(run)
         with table.lock_shard(run.compute.shard, run.compute.shards):
             bar = Bar(console)
@@ -108,13 +107,6 @@ def make(folder: Path) -> None:
 def create(run: Run, jobs: list[Job]) -> Store:
     """A new store for the run."""
     return Store.create(run.folder, run.identity, {job.label: job.schema for job in jobs})
-
-
-def settled(job: Job, table: Store) -> Job:
-    """The job with the tiles and blocks of the store, which another shard may have made meanwhile."""
-    made = table.schema(job.label)
-    schema = dataclasses.replace(job.schema, tile=made.tile, block_rows=made.block_rows)
-    return dataclasses.replace(job, schema=schema)
 
 
 def warn(table: Store | None, console: Console, now: dict[str, str]) -> None:

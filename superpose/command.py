@@ -118,6 +118,11 @@ def told(error: Exception, overrides: Sequence[str]) -> str:
     if isinstance(error, InputError) or _of_the_store(error):
         return str(error)
     lines = str(error).strip().splitlines() or [""]
+    if isinstance(error, MemoryError):
+        return (
+            f"The machine's memory is full{f' ({lines[0]})' if lines[0] else ''}. What was written is kept. Ask for"
+            " fewer levels or seeds at once, less to record (record.curve=false), or compute.devices=1."
+        )
     return f"{type(error).__name__}: {' '.join(lines[:3])}\n{FULL_ERROR}=1 shows where it comes from."
 
 

@@ -96,7 +96,8 @@ ROOMS = {
     "forecast": "estimate measuring planning probing",
     "console": "config experiment planning statistics",
     "devices": "arguments config console folders",
-    "work": "config console experiment grid interrupt measuring planning store sweep",
+    "halving": "arguments config console planning store",
+    "work": "config console experiment grid halving interrupt measuring planning store sweep",
     "mapping": "arguments config console estimate grid interrupt labels planning refining store work",
     "app": "arguments config console continuing devices experiment forecast interrupt mapping planning plots printing"
     " store trust work",

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from superpose import grid
-from superpose.grid import Rows
+from superpose.grid import Rows, Tile
 from superpose.labels import Variable
 from superpose.store import chunks, match
 from superpose.store.errors import DamageError, StoreError
@@ -50,6 +50,21 @@ def enter(table: Table, first: int, blocks: Sequence[Rows]) -> None:
     for k, axis in enumerate(table.schema.axes):
         table.write(axis, first, values[:, k])
     table.write("seed", first, seeds)
+
+
+def lay_out(table: Table, tile: Tile, block_rows: int) -> None:
+    """Take every row out of a table of which nothing is done, and give it another tile.
+
+    First the rows leave the record, then the arrays go, then the tile comes: whichever of these a kill leaves is a
+    table without rows.
+    """
+    empty = replace(table, blocks=0)
+    empty.save()
+    for name in table.schema.arrays:
+        remove(table.path / name)
+    anew = replace(empty, schema=replace(table.schema, tile=tile, block_rows=block_rows))
+    lengthen(anew, anew.schema.arrays)
+    anew.save()
 
 
 def set_part(table: Table, part: str, variables: Mapping[str, Variable], version: str) -> None:

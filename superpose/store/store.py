@@ -13,7 +13,7 @@ from typing import Any, final
 import numpy as np
 import zarr
 
-from superpose.grid import Rows
+from superpose.grid import Rows, Tile
 from superpose.labels import Variable
 from superpose.store import damage, grow, locks, match
 from superpose.store.damage import Damage
@@ -124,6 +124,23 @@ class Store:
         """
         with locks.exclusive(self.path):
             grow.plan(self.table(variant), rows)
+
+    def lay_out(self, variant: str, tile: Tile, block_rows: int, shard: int, shards: int) -> bool:
+        """Lay out the table anew for another tile, unless a model is done; it has no rows then.
+
+        Args:
+            shard, shards: those that the caller holds.
+
+        Raises:
+            Busy: another shard is held, whose blocks these are, too.
+        """
+        with locks.exclusive(self.path):
+            locks.refuse_others(self.path, shard, shards)
+            table = self.table(variant)
+            if table.done(MODELS, range(table.blocks)).any():
+                return False
+            grow.lay_out(table, tile, block_rows)
+        return True
 
     def missing(self, variant: str, rows: Rows, part: str = MODELS) -> list[int]:
         """The blocks that hold one of `rows` and lack `part`; of a measure, only those whose models are written."""
