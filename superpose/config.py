@@ -208,7 +208,9 @@ def run_name(settings: Mapping[str, Any], overrides: Sequence[str]) -> str:
     """The name given, else the experiment's, its scale unless that is `paper`, and what a multirun sweeps."""
     if settings["name"]:
         return settings["name"]
-    scale = settings["scale"]["name"]
+    scale = settings["scale"].get("name")
+    if not isinstance(scale, str):
+        raise InputError(f"`scale.name` is a word, as smoke, got {scale!r}. Choose a scale: scale=smoke.")
     swept = [key for key in settings["swept"] if key in OF_THE_KEYS or key.split(".")[0] not in NOT_OF_THE_PROGRAM]
     marks = [f"{key}={value_of(overrides, key)}" for key in sorted(swept) if key not in ("experiment", "scale")]
     return "-".join([settings["experiment"]["name"], *([] if scale == "paper" else [scale]), *marks])

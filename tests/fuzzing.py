@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 WORDS = [
@@ -57,13 +57,13 @@ class Counted:
         return f"| {name} | {self.cases:,} | {ends} |"
 
 
-def many(cases: int, strategy: st.SearchStrategy[Any], check: Callable[[Any], str]) -> Counted:
-    """Give `check` so many cases, the same ones every time; it says how each ended, or fails."""
+def many(cases: int, strategy: st.SearchStrategy[Any], check: Callable[[Any], str], number: int = 0) -> Counted:
+    """Give `check` so many cases, the same ones every time for a `number`; it says how each ended, or fails."""
     counted = Counted()
 
+    @seed(number)
     @settings(
         max_examples=cases,
-        derandomize=True,
         database=None,
         deadline=None,
         phases=[Phase.generate, Phase.shrink],
