@@ -111,7 +111,7 @@ ROOMS = {
 # library -> the only rooms that may import it
 OUTSIDE = {
     "hydra": "command components config searching teaching",
-    "omegaconf": "command config teaching",
+    "omegaconf": "command components config teaching",
     "matplotlib": "diagrams networks panels plots points portraits stacks strengths",
     "zarr": "store",
     "filelock": "devices store",
