@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import tempfile
 import time
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ import yaml
 from rich.console import Console
 from rich.markup import escape
 
-from superpose import config, mapping, store
+from superpose import config, mapping, store, trust
 from superpose.arguments import InputError
 from superpose.config import Run
 from superpose.console import Bar, duration, log, logged, results, show_claims, show_plan
@@ -21,6 +22,7 @@ from superpose.devices import devices_of, own_share, start_jax
 from superpose.forecast import probed
 from superpose.interrupt import guarded
 from superpose.planning import Job, open_store, plan, roomy, where
+from superpose.printing import printable
 from superpose.store import Store, files, locks, sums
 from superpose.work import measure, note, train
 
@@ -69,7 +71,6 @@ def execute(run: Run, console: Console) -> None:
     make(run.folder)
     with logged(run.folder / "run.log"), guarded() as guard:
         table = table or create(run, jobs)
-        jobs = [settled(job, table) for job in jobs]
         with table.lock_shard(run.compute.shard, run.compute.shards):
             save_settings(run, table)
             bar = Bar(console)
@@ -110,19 +111,12 @@ def create(run: Run, jobs: list[Job]) -> Store:
     return Store.create(run.folder, run.identity, {job.label: job.schema for job in jobs})
 
 
-def settled(job: Job, table: Store) -> Job:
-    """The job with the tiles and blocks of the store, which another shard may have made meanwhile."""
-    made = table.schema(job.label)
-    schema = dataclasses.replace(job.schema, tile=made.tile, block_rows=made.block_rows)
-    return dataclasses.replace(job, schema=schema)
-
-
 def warn(table: Store | None, console: Console, now: dict[str, str]) -> None:
     """Say it if the store's models were trained with something else: they are then equal to rounding only."""
     notes = [made for label in table.variants for made in table.notes(label) if made != now] if table else []
     for made in {tuple(sorted(made.items())): made for made in notes}.values():
         told = ", ".join(f"{key} {made[key]} (now {now.get(key)})" for key in made if made[key] != now.get(key))
-        console.print(f"[yellow]warning[/]: models there were trained with {escape(told)}", soft_wrap=True)
+        console.print(f"[yellow]warning[/]: models there were trained with {escape(printable(told))}", soft_wrap=True)
 
 
 def restore(folder: Path, console: Console) -> None:
@@ -144,29 +138,61 @@ def repair(table: Store | None, console: Console) -> None:
         table.forget(variant, {damage.block for damage in damages})
 
 
-def measure_again(folder: Path) -> int:
+def measure_again(folder: Path, *, trusted: bool = False) -> int:
     """Fill in the measures of every trained model of a run, from the settings beside it; how many blocks that were.
 
+    Args:
+        trusted: whoever wrote the settings may run code here. If not, the experiment is one of the user's own roots
+            (the current folder, $SUPERPOSE_PATH, superpose), and `_target_`s are those that `trust` allows.
+
     Raises:
-        InputError, StoreError: there is no run, or it is another experiment's.
+        InputError, StoreError: there is no run, or it is another experiment's, or it asks for trust.
     """
     table = Store.open(folder)
-    written = table.path.parent / "config.yaml"
-    settings = yaml.safe_load(written.read_text(encoding="utf-8")) if written.is_file() else None
-    if not isinstance(settings, dict) or "root" not in settings:
-        raise InputError(f"{written} does not say what was run. Give the command that made the run: it measures, too.")
+    root, overrides = written(table.path.parent / "config.yaml", trusted)
     known = os.environ.get("SUPERPOSE_PATH")
-    os.environ["SUPERPOSE_PATH"] = os.pathsep.join(filter(None, [settings["root"], known]))
-    place = [f"output={table.path.parent.parent}", f"name={table.path.parent.name}"]
-    overrides = [*settings["overrides"], *place]
+    if trusted:
+        os.environ["SUPERPOSE_PATH"] = os.pathsep.join(filter(None, [root, known]))
+    place = table.path.parent.resolve()
+    overrides = [*overrides, f"output={quoted(place.parent)}", f"name={quoted(place.name)}"]
     with config.session(overrides):
-        run = config.build(overrides, start=start_jax)
+        run = config.build(overrides, start=start_jax if trusted else own_cache, foreign=not trusted)
     jobs = plan(run, *open_store(run), devices_of(run.compute))
     jobs = [dataclasses.replace(job, rows=table.all_rows(job.label)) for job in jobs]
     with logged(run.folder / "run.log"), guarded() as guard, table.lock_shard(0, 1):
         count = sum(measure(run, table, job, guard, everything=True) for job in jobs)
     store.write_arrays(table.path, run.folder / "arrays.zarr")
     return count
+
+
+def written(path: Path, trusted: bool) -> tuple[str, list[str]]:
+    """The root and the overrides in a run's config.yaml.
+
+    Raises:
+        InputError: it is not there, says something else, or asks for trust.
+    """
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no plain YAML: {' '.join(str(error).split())}") from error
+    root, words = (settings.get(key) for key in ("root", "overrides")) if isinstance(settings, dict) else (None, None)
+    if not isinstance(root, str) or not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise InputError(f"{path} does not say what was run. Give the command that made the run: it measures, too.")
+    overrides = [word for word in words if word.lstrip("+").partition("=")[0] not in ("output", "name")]
+    if not trusted:
+        trust.check_overrides(overrides, path)
+        trust.check_root(root, overrides, path)
+    return root, overrides
+
+
+def quoted(value: str | Path) -> str:
+    """A value as Hydra reads it back, whatever is in it."""
+    return "'" + re.sub(r"(\\*)('|$)", lambda end: 2 * end[1] + (end[2] and r"\'"), str(value)) + "'"
+
+
+def own_cache(compute: config.Compute) -> None:
+    """Start JAX with compiled programs in the user's own folder: whoever writes to another runs code here."""
+    start_jax(dataclasses.replace(compute, cache=None))
 
 
 def finish(run: Run, table: Store, console: Console) -> None:

@@ -88,7 +88,9 @@ def seeds(node: Mapping[str, Any]) -> tuple[int, ...]:
         if wrong:
             raise ValueError(f"A seed is an integer from 0 to {LARGEST_SEED} (2^32 - 1), got {wrong[0]!r}.")
         return tuple(listed)
-    count = node["count"] if node["count"] is not None else (node["preset"] or {}).get("count")
+    given = node.get("preset")
+    preset = given if isinstance(given, Mapping) else {"count": given}
+    count = node["count"] if node["count"] is not None else preset.get("count")
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"`seed` is a count of at least 1, got {count!r}. Type seed=8, or 'seed=[3,5]' for these two.")
     if count > MOST_SEEDS:

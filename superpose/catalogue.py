@@ -7,6 +7,7 @@ A root counts for an experiment only if it holds both of its files, `conf/experi
 import dataclasses
 import difflib
 import os
+import re
 from pathlib import Path
 
 import yaml
@@ -15,6 +16,7 @@ from superpose.arguments import InputError
 
 PACKAGE = Path(__file__).parent
 DEFAULT = "basic_results"
+NAME = re.compile(r"\w[\w.-]*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +52,9 @@ def roots() -> list[Path]:
 
 
 def at(root: Path, name: str) -> Found | None:
-    """The experiment `name` of a root, if the root holds both of its files."""
+    """The experiment `name` of a root, if the root holds both of its files. A name is no path elsewhere."""
+    if not NAME.fullmatch(name):
+        return None
     config = root / "conf" / "experiment" / f"{name}.yaml"
     if not config.is_file():
         return None

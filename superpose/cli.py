@@ -41,6 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = commands.add_parser(name, help=told)
         command.add_argument("path", type=Path, help="the run's folder, as outputs/basic_results")
         command.set_defaults(run=function)
+        if function is measure:
+            command.add_argument("--trust", action="store_true", help="let the settings beside it run any Python code")
     command = commands.add_parser("copy", help="write a run's labelled arrays to an object store or another folder")
     command.add_argument("path", help="the run's folder, as outputs/basic_results")
     command.add_argument("target", help="a URL, as s3://bucket/basic_results, or a folder that is not there yet")
@@ -137,7 +139,7 @@ def measure(arguments: argparse.Namespace, console: Console) -> int:
     """Fill in the measures of every trained model of a run."""
     from superpose import app
 
-    count = app.measure_again(arguments.path)
+    count = app.measure_again(arguments.path, trusted=arguments.trust)
     console.print(f"measured {count} blocks" if count else "every model is measured already")
     return 0
 

@@ -23,6 +23,7 @@ from superpose import launching
 from superpose.arguments import InputError, rewrite
 from superpose.interrupt import ending
 from superpose.launching import Failed
+from superpose.printing import printable
 from superpose.searching import look_for
 
 FULL_ERROR = "HYDRA_FULL_ERROR"
@@ -143,6 +144,11 @@ def told(error: Exception, overrides: Sequence[str]) -> str:
     if isinstance(error, InputError | Failed) or _of_the_store(error):
         return str(error)
     lines = str(error).strip().splitlines() or [""]
+    if isinstance(error, MemoryError):
+        return (
+            f"The machine's memory is full{f' ({lines[0]})' if lines[0] else ''}. What was written is kept. Ask for"
+            " fewer levels or seeds at once, less to record (record.curve=false), or compute.devices=1."
+        )
     return f"{type(error).__name__}: {' '.join(lines[:3])}\n{FULL_ERROR}=1 shows where it comes from."
 
 
@@ -162,4 +168,4 @@ def _of_the_store(error: Exception) -> bool:
 
 
 def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import hydra
 from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 
 from superpose import axes
 from superpose.arguments import InputError
@@ -121,7 +122,7 @@ def component(settings: Mapping[str, Any], name: str) -> Any:
     node = {key: value for key, value in settings[name].items() if key != "levels"}
     try:
         made = hydra.utils.instantiate(node, _convert_="all")
-    except HydraException as error:
+    except (HydraException, OmegaConfBaseException) as error:
         cause = error.__cause__ or error
         raise InputError(f"`{name}` cannot be made: {str(cause).splitlines()[0]}") from error
     if not isinstance(made, KINDS[name]):

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from superpose import axes, catalogue
+from superpose import axes, catalogue, trust
 from superpose.arguments import AXES, InputError, rewrite, value_of
 from superpose.catalogue import Found
 from superpose.components import COMPONENTS, check_numbers, component, fitted
@@ -209,18 +209,21 @@ def run_name(settings: Mapping[str, Any], overrides: Sequence[str]) -> str:
     """The name given, else the experiment's, its scale unless that is `paper`, and what a multirun sweeps."""
     if settings["name"]:
         return settings["name"]
-    scale = settings["scale"]["name"]
+    scale = settings["scale"].get("name")
+    if not isinstance(scale, str):
+        raise InputError(f"`scale.name` is a word, as smoke, got {scale!r}. Choose a scale: scale=smoke.")
     swept = [key for key in settings["swept"] if key in OF_THE_KEYS or key.split(".")[0] not in NOT_OF_THE_PROGRAM]
     marks = [f"{key}={value_of(overrides, key)}" for key in sorted(swept) if key not in ("experiment", "scale")]
     return "-".join([settings["experiment"]["name"], *([] if scale == "paper" else [scale]), *marks])
 
 
-def build(overrides: Sequence[str], *, start: Callable[[Compute], None]) -> Run:
+def build(overrides: Sequence[str], *, start: Callable[[Compute], None], foreign: bool = False) -> Run:
     """What the overrides ask for. Hydra must have been initialised (`session` does it).
 
     Args:
         overrides: as typed.
         start: told how to compute before the first number is made.
+        foreign: somebody else may have written them: only what `trust` allows is made.
 
     Raises:
         InputError: they ask for something that cannot be done.
@@ -234,7 +237,10 @@ def build(overrides: Sequence[str], *, start: Callable[[Compute], None]) -> Run:
         start(Compute(**settings["compute"]))
         lists = settings["variants"] or {settings["choices"]["model"]: []}
         own = {label: rewrite([*typed, *more]) for label, more in lists.items()}
-        variants = {label: variant(o, compose(o) if lists[label] else settings) for label, o in own.items()}
+        composed = {label: compose(o) if lists[label] else settings for label, o in own.items()}
+        for each in composed.values() if foreign else ():
+            trust.check_targets(each)
+        variants = {label: variant(o, composed[label]) for label, o in own.items()}
     except InputError:
         raise
     except ValueError as error:

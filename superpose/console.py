@@ -147,6 +147,12 @@ class Bar:
         assert self.task is not None
         self.progress.advance(self.task, models)
 
+    def drop(self) -> None:
+        """Take the last line away: what it told of begins anew."""
+        if self.task is not None:
+            self.progress.remove_task(self.task)
+        self.task = None
+
     def say(self, told: str) -> None:
         """A line above the progress."""
         self.progress.console.print(told, markup=False, highlight=False, soft_wrap=True)

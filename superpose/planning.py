@@ -228,6 +228,13 @@ def block_rows(run: Run, program: Program, tile: Tile, row_bytes: int, rows: int
     return estimate.block_rows(program, tile.models, row_bytes, -(-rows // run.compute.shards))
 
 
+def settled(job: Job, table: Store) -> Job:
+    """The job with the tiles and blocks of the store, which another shard may have made meanwhile."""
+    made = table.schema(job.label)
+    schema = dataclasses.replace(job.schema, tile=made.tile, block_rows=made.block_rows)
+    return dataclasses.replace(job, schema=schema)
+
+
 def roomy(jobs: list[Job]) -> list[str]:
     """A line for each variant that has a hidden dimension for every feature: it needs no superposition."""
     models = {job.label: job.variant.program.model for job in jobs}

@@ -14,6 +14,7 @@ import dataclasses
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any
 
@@ -27,8 +28,29 @@ from superpose.draws import seed_key
 from superpose.grid import Rows, Tile, tiles
 
 POLL_SECONDS = 0.002
+FULL = "RESOURCE_EXHAUSTED"  # XLA's word, from a compile, from a start of a program, or from its results
 OneModel = Callable[..., dict[str, Array]]
 Coordinates = dict[str, Array]
+
+
+class DoesNotFit(RuntimeError):
+    """A tile of so many models takes more memory than a device has; `told` says so, without what to type."""
+
+    def __init__(self, models: int, why: str):
+        self.told = f"Tiles of {models} models do not fit in a device's memory ({why})."
+        less = f"a smaller tile={models // 2}" if models > 1 else "an objective of a smaller batch"
+        super().__init__(f"{self.told} Give {less}.")
+
+
+@contextmanager
+def fitting(tile: Tile) -> Iterator[None]:
+    """Turn XLA's error of a full memory into `DoesNotFit`."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        if FULL not in str(error):
+            raise
+        raise DoesNotFit(tile.models, str(error).splitlines()[0][:200]) from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +154,9 @@ def sweep(
 
     Yields:
         the place of a block in `blocks`, and its arrays, (row, ...).
+
+    Raises:
+        DoesNotFit: a tile takes more memory than a device has.
     """
     run, sharding = tile_runner(program, tile, devices, seeding)
     compiled, key = {} if compiled is None else compiled, "resumed" if states else "program"
@@ -140,14 +165,16 @@ def sweep(
     begun: Counter[int] = Counter()  # tiles on the devices; of a block that has more, the next wave holds one
     for number, wave in enumerate(chain(waves(blocks, tile, len(devices)), [None])):
         if wave is not None:
-            inputs = jax.device_put(wave_inputs(blocks, wave, tile, states), sharding)
-            if number == 0:
-                on_compile(_compile(run, inputs, compiled, key))
-            running.append((wave, compiled[key](*inputs)))
+            with fitting(tile):
+                inputs = jax.device_put(wave_inputs(blocks, wave, tile, states), sharding)
+                if number == 0:
+                    on_compile(_compile(run, inputs, compiled, key))
+                running.append((wave, compiled[key](*inputs)))
             begun.update(k for k, _ in wave)
         if len(running) == 2 or (running and wave is None):
             done, arrays = running.pop(0)
-            arrays = finished(arrays)
+            with fitting(tile):
+                arrays = finished(arrays)
             for device, (k, index) in enumerate(done):
                 own = {name: array[device] for name, array in arrays.items()}
                 collect(results.setdefault(k, {}), len(blocks[k]), index, own)

@@ -9,6 +9,7 @@ is least: twice the tile as long as that is better, else half of it.
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,7 +23,7 @@ from superpose.folders import caches, processor
 from superpose.grid import Grid, Tile, tiles
 from superpose.probing import repeated, short_training
 from superpose.program import Program
-from superpose.sweep import Seeding
+from superpose.sweep import DoesNotFit, Seeding, fitting
 
 SECONDS = 0.6
 GAIN = 0.97  # another tile is to take less than this share of the time: what is less is chance
@@ -49,7 +50,11 @@ def searched(
     def cost(budget: int) -> float:
         tile = fit(budget)
         waves = -(-len(tiles(rows, tile)) // len(devices))
-        return waves * repeated(short_training(program, rows, tile, devices, seeding), SECONDS)
+        try:
+            with fitting(tile):
+                return waves * repeated(short_training(program, rows, tile, devices, seeding), SECONDS)
+        except DoesNotFit:
+            return math.inf
 
     costs = climb(cost, fit, start, most)
     best = min(costs, key=lambda budget: (costs[budget] * (1 if budget == start else 1 / GAIN), budget))
@@ -64,7 +69,7 @@ def climb(cost: Callable[[int], float], fit: Fit, start: int, most: int) -> dict
         here = start
         while (there := step(here)) >= 1 and fit(there) not in map(fit, costs):
             costs[there] = cost(there)
-            if costs[there] > GAIN * costs[here]:
+            if costs[there] > GAIN * costs[here] or costs[there] == math.inf:
                 break
             here = there
         if here != start:

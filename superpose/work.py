@@ -12,14 +12,32 @@ from superpose.config import Run
 from superpose.console import Bar, log
 from superpose.experiment import measured
 from superpose.grid import Rows, of_shard
+from superpose.halving import halve
 from superpose.interrupt import Guard
-from superpose.planning import Job
+from superpose.planning import Job, settled
 from superpose.store import Store
-from superpose.sweep import sweep
+from superpose.sweep import DoesNotFit, sweep
 
 
 def train(run: Run, table: Store, job: Job, devices: list[jax.Device], guard: Guard, bar: Bar) -> None:
-    """Train the missing blocks of this shard, each written with its measures as soon as it is done."""
+    """Train the missing blocks of this shard, each written with its measures as soon as it is done.
+
+    A tile that does not fit in memory is halved, as long as no block is done.
+    """
+    while told := _fits_not(run, table, settled(job, table), devices, guard, bar):
+        halve(run, table, job, devices, bar, told)
+
+
+def _fits_not(run: Run, table: Store, job: Job, devices: list[jax.Device], guard: Guard, bar: Bar) -> str:
+    """Train what is missing; "" in the end, else why the tile does not fit."""
+    try:
+        _train(run, table, job, devices, guard, bar)
+    except DoesNotFit as error:
+        return error.told  # the error holds on to the arrays
+    return ""
+
+
+def _train(run: Run, table: Store, job: Job, devices: list[jax.Device], guard: Guard, bar: Bar) -> None:
     with guard.shield():
         if job.earlier is not None:
             table.plan(job.label, job.rows[job.earlier.has(job.rows)])

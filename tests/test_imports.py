@@ -46,7 +46,9 @@ ROOMS = {
     "catalogue": "arguments",
     "interrupt": "",
     "launching": "arguments",
+    "printing": "",
     "teaching": "",
+    "trust": "arguments catalogue",
     # one model, and how it is trained
     "weighting": "leaves",
     "models": "leaves",
@@ -88,18 +90,19 @@ ROOMS = {
     # what a user typed, and the run
     "searching": "arguments catalogue",
     "components": "arguments axes features initial models objective optimizers penalties polishing weighting",
-    "config": "arguments axes catalogue components experiment grid program record searching sweep teaching",
+    "config": "arguments axes catalogue components experiment grid program record searching sweep teaching trust",
     "continuing": "config grid optimizers store",
     "planning": "arguments components config continuing estimate experiment grid measuring models program reading"
     " store tuning",
     "forecast": "estimate measuring planning probing",
     "console": "config experiment planning statistics",
     "devices": "arguments config console folders",
-    "work": "config console experiment grid interrupt measuring planning store sweep",
+    "halving": "arguments config console planning store",
+    "work": "config console experiment grid halving interrupt measuring planning store sweep",
     "mapping": "arguments config console estimate grid interrupt labels planning refining store work",
-    "app": "arguments config console continuing devices experiment forecast interrupt mapping planning plots store"
-    " work",
-    "command": "app arguments config devices interrupt launching searching store teaching",
+    "app": "arguments config console continuing devices experiment forecast interrupt mapping planning plots printing"
+    " store trust work",
+    "command": "app arguments config devices interrupt launching printing searching store teaching",
     "hierarchy": "draws features geometry neurons objective program",
     "scorecard": "app arguments catalogue config devices experiment hierarchy store",
     "cli": "app catalogue command interrupt scorecard store",
@@ -109,7 +112,7 @@ ROOMS = {
 # library -> the only rooms that may import it
 OUTSIDE = {
     "hydra": "command components config searching teaching",
-    "omegaconf": "command config teaching",
+    "omegaconf": "command components config teaching",
     "matplotlib": "diagrams networks panels plots points portraits stacks strengths",
     "zarr": "store",
     "filelock": "devices store",

@@ -5,6 +5,7 @@
 Reading 10^4 small chunks takes 0.4 s so, and 5 s through zarr. Any other reader of Zarr v3 reads the same files.
 """
 
+import os
 from pathlib import Path
 
 import google_crc32c
@@ -23,6 +24,7 @@ from superpose.store.schema import encode
 
 WRITE_EMPTY = {"array.write_empty_chunks": True}
 CHECKSUM_BYTES = 4
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 def chunk_path(array: Path, block: int, dims: int) -> Path:
@@ -38,7 +40,8 @@ def read(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
     """
     with explained(path):
         try:
-            data = path.read_bytes()
+            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | NO_LINK)) as file:
+                data = file.read()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise damaged(path, "is missing") from error
         except IsADirectoryError as error:

@@ -1,6 +1,7 @@
 """Files that are whole or absent, whatever interrupts: partial file, fsync, rename, fsync of the folder."""
 
 import asyncio
+import errno
 import os
 import re
 import shutil
@@ -34,10 +35,14 @@ def sync(folder: Path) -> None:
 
 def make(folder: Path) -> None:
     """Make a folder and those it lies in, where they are not there, each name brought to the disk."""
-    if not folder.is_dir():
-        make(folder.parent)
+    if folder.is_dir():
+        return
+    make(folder.parent)
+    try:
         folder.mkdir(exist_ok=True)
-        sync(folder.parent)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from error
+    sync(folder.parent)
 
 
 def write(path: Path, data: bytes | memoryview) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from superpose import grid
-from superpose.grid import Rows
+from superpose.grid import Rows, Tile
 from superpose.labels import Variable
 from superpose.store import chunks, match, metadata
 from superpose.store.errors import DamageError, StoreError
@@ -56,6 +56,20 @@ def enter(table: Table, first: int, blocks: Sequence[Rows]) -> None:
     for k, axis in enumerate(table.schema.axes):
         table.write(axis, first, values[:, k])
     table.write("seed", first, seeds)
+
+
+def lay_out(table: Table, tile: Tile, block_rows: int) -> None:
+    """Take every row out of a table of which nothing is done, and give it another tile.
+
+    First the rows leave the record, then the arrays go, then the tile comes: whichever of these a kill leaves is a
+    table without rows.
+    """
+    empty = replace(table, blocks=0)
+    empty.save()
+    for name in table.schema.arrays:
+        remove(table.path / name)
+    anew = replace(empty, schema=replace(table.schema, tile=tile, block_rows=block_rows))
+    mend(anew)
 
 
 def set_part(table: Table, part: str, variables: Mapping[str, Variable], version: str) -> None:
@@ -115,12 +129,11 @@ def put_coordinates(table: Table, coordinates: Mapping[str, tuple[tuple[str, ...
 
 
 def forget(table: Table, blocks: Iterable[int]) -> None:
-    """Clear the done flags of blocks, measures first, and mend every zarr.json, coordinate and copy.
+    """Clear the done flags of blocks, measures first, and mend what is not of a block.
 
     A block whose columns cannot be read is given up: its rows become unused, and `plan` enters its models elsewhere.
     """
-    lengthen(table, table.schema.arrays)
-    put_coordinates(table, {name: (variable.dims, kept(table, name)) for name, variable in table.dims.items()})
+    mend(table)
     for block in blocks:
         table.check(block)
         clear(table, block, table.schema.parts)
@@ -128,6 +141,12 @@ def forget(table: Table, blocks: Iterable[int]) -> None:
             table.columns([block])
         except DamageError:
             enter(table, block, [table.columns([])])
+
+
+def mend(table: Table) -> None:
+    """Write every zarr.json, coordinate and copy that is missing or damaged, and the record."""
+    lengthen(table, table.schema.arrays)
+    put_coordinates(table, {name: (variable.dims, kept(table, name)) for name, variable in table.dims.items()})
     table.save()
     metadata.put(table.copies / ROOT_COPY, metadata.get(table.path.parent / metadata.FILE))
 

@@ -95,6 +95,12 @@ def shard(path: Path, number: int, shards: int) -> Iterator[None]:
         lock.release()
 
 
+def refuse_others(path: Path, number: int, shards: int) -> None:
+    """Raise Busy if a live process holds another shard of the table; the caller holds the table's lock."""
+    for other in _overlapping(folder(path) / f"shard-{number}-of-{shards}.json", 0, 1):
+        _refuse_if_held(other, path)
+
+
 def _acquire(lock: FileLock, holder: Path, path: Path) -> None:
     with explained(path):
         try:

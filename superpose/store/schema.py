@@ -24,11 +24,13 @@ def flag(part: str) -> str:
     return "done" if part == MODELS else f"{part}_done"
 
 
-def check_names(names: Iterable[str], what: str) -> None:
-    """Refuse a name that cannot be a folder of a Zarr group."""
+def check_names(names: Iterable[Any], what: str) -> None:
+    """Refuse a name that cannot be a folder of a Zarr group, leads out of it, or cannot be shown."""
     for name in names:
-        if not re.fullmatch(r"[^\W_][^/\\\x00]*", name) or name == "zarr.json":
-            raise StoreError(f"A {what} is named by a letter or digit, then anything but a slash; got {name!r}.")
+        fits = isinstance(name, str) and re.fullmatch(r"[^\W_][^/\\]*", name) and name.isprintable()
+        if not fits or name == "zarr.json":
+            told = "a letter or digit, then anything that can be printed but a slash"
+            raise StoreError(f"A {what} is named by {told}; got {name!r}.")
 
 
 @final

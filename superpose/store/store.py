@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from superpose.grid import Rows
+from superpose.grid import Rows, Tile
 from superpose.labels import Variable
 from superpose.store import damage, grow, locks, match, metadata
 from superpose.store.damage import Damage
@@ -21,7 +21,7 @@ from superpose.store.errors import StoreError
 from superpose.store.files import built
 from superpose.store.identity import compare, digest
 from superpose.store.schema import MODELS, ORIGIN, Schema, as_stored, check_names, encode, flag
-from superpose.store.table import FORMAT, RECORD, ROOT_COPY, Table, attributes, locate
+from superpose.store.table import FORMAT, RECORD, ROOT_COPY, Table, attributes, described, locate
 
 
 @final
@@ -81,10 +81,13 @@ class Store:
     @property
     def variants(self) -> tuple[str, ...]:
         """The names of the variants. Raises StoreError where the table has gone, or another has taken its place."""
-        record = attributes(self.path)[RECORD]
-        if record.get("made") != self.made:
-            raise StoreError(f"{self.path} was removed and made anew while this ran. Give the same command again.")
-        return tuple(record["variants"])
+        with described(self.path):
+            record = attributes(self.path)[RECORD]
+            if record.get("made") != self.made:
+                raise StoreError(f"{self.path} was removed and made anew while this ran. Give the same command again.")
+            names = tuple(record["variants"])
+            check_names(names, "variant")
+        return names
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -134,6 +137,23 @@ class Store:
             self.path,
             lambda: grow.plan(self.table(variant), rows),
         )
+
+    def lay_out(self, variant: str, tile: Tile, block_rows: int, shard: int, shards: int) -> bool:
+        """Lay out the table anew for another tile, unless a model is done; it has no rows then.
+
+        Args:
+            shard, shards: those that the caller holds.
+
+        Raises:
+            Busy: another shard is held, whose blocks these are, too.
+        """
+        with locks.exclusive(self.path):
+            locks.refuse_others(self.path, shard, shards)
+            table = self.table(variant)
+            if table.done(MODELS, range(table.blocks)).any():
+                return False
+            grow.lay_out(table, tile, block_rows)
+        return True
 
     def missing(self, variant: str, rows: Rows, part: str = MODELS) -> list[int]:
         """The blocks that hold one of `rows` and lack `part`; of a measure, only those whose models are written."""

@@ -5,7 +5,9 @@ The record is one attribute of the group, replaced whole. Its `blocks` says how 
 groups' zarr.json and the coordinates, lies in seed/copies, where no reader of Zarr looks.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, final
@@ -17,7 +19,7 @@ from superpose.labels import Variable
 from superpose.store import chunks, metadata
 from superpose.store.errors import DamageError, StoreError, damaged, explained
 from superpose.store.metadata import FILE, SEAL
-from superpose.store.schema import MODELS, Schema, decode_variable, encode_variable, flag
+from superpose.store.schema import MODELS, Schema, check_names, decode_variable, encode_variable, flag
 
 RECORD = "superpose"
 FORMAT = 3
@@ -80,6 +82,26 @@ def _document(group: Path) -> dict[str, Any]:
     return document
 
 
+@contextmanager
+def described(group: Path) -> Iterator[None]:
+    """Turn what goes wrong in reading a record into a StoreError: its zarr.json does not say what a table's does."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        told = f"{group / 'zarr.json'} does not describe a table ({' '.join(repr(error).split())[:200]})."
+        raise StoreError(f"{told} Restore it from a copy, or type name=ANOTHER.") from error
+
+
+def refuse_links(group: Path) -> None:
+    """Raise StoreError if the table of a variant, or an array of it, is a link: it could lead anywhere."""
+    with explained(group), os.scandir(group) as entries:
+        links = [group.name] if group.is_symlink() else [entry.name for entry in entries if entry.is_symlink()]
+    if links:
+        raise StoreError(f"{group} has the link {links[0]!r}. A table holds its own files: copy there what it names.")
+
+
 @final
 @dataclass(frozen=True)
 class Table:
@@ -94,22 +116,21 @@ class Table:
     @classmethod
     def read(cls, path: Path) -> "Table":
         """The variant as its record says. Raises StoreError, DamageError."""
-        try:
-            return cls._read(path)
-        except (LookupError, TypeError, AttributeError) as error:
-            raise StoreError(f"{path / FILE} is no record that superpose wrote ({error!r}). Restore it.") from error
+        found = attributes(path)
+        refuse_links(path)
+        with described(path):
+            return cls._of(path, found.pop(RECORD), found)
 
     @classmethod
-    def _read(cls, path: Path) -> "Table":
-        found = attributes(path)
-        record = found.pop(RECORD)
+    def _of(cls, path: Path, record: Mapping[str, Any], attributes: Mapping[str, Any]) -> "Table":
         parts = {
             part: {name: decode_variable(variable) for name, variable in variables.items()}
             for part, variables in record["parts"].items()
         }
         tile = Tile(**record["tile"] | {"alike": tuple(record["tile"]["alike"])})
-        schema = Schema(tuple(record["axes"]), tile, record["block_rows"], parts, record["versions"], {}, found)
+        schema = Schema(tuple(record["axes"]), tile, record["block_rows"], parts, record["versions"], {}, attributes)
         dims = {name: decode_variable(variable) for name, variable in record["coordinates"].items()}
+        check_names(dims, "coordinate")
         return cls(path, schema, record["blocks"], tuple(record["notes"]), dims)
 
     def save(self) -> None:
