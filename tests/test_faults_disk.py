@@ -17,6 +17,17 @@ from superpose.store import verify
 WORDS = ("sparsity=[0.0,0.5,0.9]", "seed=3", "compute.block=3")
 FAIL = "raise OSError(errno.{name}, os.strerror(errno.{name}), str(args[0]))"
 
+REMOVE = """
+import os, shutil
+real = os.replace
+def replace(source, target):
+    real(source, target)
+    if str(target).endswith("linear/done/c.0"):
+        shutil.rmtree({folder!r})
+os.replace = replace
+"""
+"""The folder goes as soon as the first block is done."""
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
@@ -60,7 +71,8 @@ def goes_on(runs, folder, quiet, *words: str) -> None:
 
 def refused(ended, *told: str) -> None:
     assert ended.code in (1, 2), ended.told
-    assert "Traceback" not in ended.told and "Logging error" not in ended.told, ended.told
+    ours = ended.told.partition("Exception ignored in")[0]  # asyncio's own, of a loop that found no file handle
+    assert "Traceback" not in ours and "Logging error" not in ours, ended.told
     assert any(word in ended.told for word in told), ended.told
 
 
@@ -118,8 +130,7 @@ def test_no_more_file_handles(runs, quiet, tmp_path, spare, at):
 @pytest.mark.parametrize("what", [".", "models.zarr", "models.zarr/linear", "models.zarr/linear/W", ".locks"])
 def test_a_folder_removed_under_a_run(runs, quiet, tmp_path, what):
     laboratory.make(tmp_path)
-    do = f"import shutil; shutil.rmtree({os.fspath(tmp_path / 'outputs/tiny' / what)!r})"
-    ended = runs.run(tmp_path, *WORDS, before=COUNT.format(call="fsync", at=80, do=do))
+    ended = runs.run(tmp_path, *WORDS, before=REMOVE.format(folder=os.fspath(tmp_path / "outputs/tiny" / what)))
     if what != ".locks" or ended.code:
         refused(ended, "missing", "not there", "No such file")
     if what in ("models.zarr/linear", "models.zarr/linear/W"):

@@ -54,7 +54,7 @@ def test_killed_a_hundred_times(runs, quiet, tmp_path):
         before = "" if by_clock else killed_at(draw.randrange(1, max(2, 6 * files // KILLS)))
         child = runs.start(folder, *WORDS, before=before)
         if by_clock:
-            time.sleep(draw.uniform(0, seconds / 2))
+            time.sleep(draw.uniform(0, seconds / 5))
             kill(child)
         ended = runs.end(child)
         assert ended.code in (-signal.SIGKILL, 0), ended.told

@@ -37,7 +37,7 @@ def _advice(error: OSError) -> str:
         return (
             "Results are written there: choose a folder you may write to, with output=DIR, or change its permissions."
         )
-    if isinstance(error, FileNotFoundError | NotADirectoryError):
+    if isinstance(error, FileNotFoundError | NotADirectoryError | FileExistsError):
         return "Check the path: output=DIR and name=STR say where results are."
     return "Nothing written before is lost: mend this, then give the same command to go on."
 
