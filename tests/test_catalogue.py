@@ -114,7 +114,7 @@ def test_the_options_of_a_group_are_those_to_choose_from():
     with config.session([]):
         loader = GlobalHydra.instance().config_loader()
         assert loader.get_group_options("seed") == ["fixed", "points", "sweep"]
-        assert loader.get_group_options("compute") == ["auto", "cpu", "gpu", "tpu"]
+        assert loader.get_group_options("compute") == ["auto", "cpu", "gpu", "slurm", "slurm_gpu", "tpu"]
     assert build("compute=cpu").compute == config.Compute(platform="cpu")
 
 

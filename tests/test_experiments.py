@@ -32,7 +32,8 @@ SHORTER = {
 LATER = (
     *("polytope_table", "compressed_sensing", "uniform_scaling", "almost_orthogonal", "privileged_basis", "loss_terms"),
     *("anticorr_4_2", "corr_6_2", "basic_80_20", "basic_100_20", "phase_change_3_2", "phase_change_activations"),
-    "uniform_geometry_200_20",
+    *("uniform_geometry_200_20", "uniform_geometry", "adversarial_training", "abs_phase", "abs_100_40"),
+    "mcgrath_surfaces",
 )
 """Runs left to the slow suite: several programs to compile, or a module that another run draws and judges with."""
 DENSITIES = (1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)

@@ -14,7 +14,7 @@ from superpose.arguments import InputError
 from superpose.teaching import known_keys
 
 THROUGH_HYDRA, PLAIN, PARTS = 2_000, 10_000, 8
-FAST = 40
+FAST = 10
 LONGEST = 4000
 BASES = (
     "",

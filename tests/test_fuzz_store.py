@@ -18,7 +18,7 @@ from test_faults_corruption import complete, loaded_right
 
 from superpose.store import StoreError, load, metadata, verify
 
-CASES, PARTS, FAST = 10_000, 8, 60
+CASES, PARTS, FAST = 10_000, 8, 15
 MANY = 100
 """More blocks than this are not forged: to look for each takes long, and no wrong number comes of it."""
 COUNTS = ("blocks", "block_rows")
