@@ -105,7 +105,7 @@ def test_a_read_only_file_system(runs, quiet, tmp_path, disk):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["EDQUOT", "EROFS", "EIO", "ENOSPC", "EMFILE"])
-@pytest.mark.parametrize("call, at", [("open", 3), ("fsync", 1), ("fsync", 40), ("fsync", 95), ("replace", 60)])
+@pytest.mark.parametrize("call, at", [("open", 20), ("fsync", 1), ("fsync", 40), ("fsync", 95), ("replace", 60)])
 def test_an_error_of_the_system(runs, quiet, tmp_path, name, call, at):
     laboratory.make(tmp_path)
     fail = COUNT.format(call=call, at=at, do=f"import errno; {FAIL.format(name=name)}")
