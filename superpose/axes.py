@@ -143,7 +143,7 @@ def checked_target(axis: str, target: str, program: Program) -> str:
 
 def build(
     named: Mapping[str, Mapping[str, Any]],
-    opened: Mapping[str, Mapping[str, Any]],
+    opened: Mapping[str, Any],
     program: Program,
     own: Mapping[str, float],
 ) -> Grid:
@@ -182,7 +182,7 @@ def _why(axis: str, program: Program) -> str:
     }.get(axis, "Leave it out.")
 
 
-def open_axis(name: str, node: Mapping[str, Any], program: Program) -> Axis:
+def open_axis(name: str, node: Any, program: Program) -> Axis:
     """An axis of `axes`."""
     unknown = sorted(set(node) - {"target", "points"}) if isinstance(node, Mapping) else []
     if not isinstance(node, Mapping) or unknown or not {"target", "points"} <= set(node):

@@ -122,7 +122,11 @@ def component(settings: Mapping[str, Any], name: str) -> Any:
     node = {key: value for key, value in settings[name].items() if key != "levels"}
     try:
         made = hydra.utils.instantiate(node, _convert_="all")
-    except (HydraException, OmegaConfBaseException) as error:
+    except (
+        HydraException,
+        OmegaConfBaseException,
+        TypeError,
+    ) as error:  # of `_partial_` ...
         cause = error.__cause__ or error
         raise InputError(f"`{name}` cannot be made: {str(cause).splitlines()[0]}") from error
     if not isinstance(made, KINDS[name]):

@@ -129,6 +129,9 @@ def compose(overrides: Sequence[str]) -> dict[str, Any]:
         plain = OmegaConf.to_container(checked, resolve=True)
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InputError(teach(error)) from error
+    except TypeError as error:  # Hydra's, of a list of numbers or lists in the place of an option's name
+        told = f"These overrides cannot be composed ({error}). A group takes the name of an option, as model=relu."
+        raise InputError(told) from error
     assert isinstance(plain, dict) and isinstance(choices, dict)
     for group in (*AXES, *COMPONENTS):
         if choices.get(group) is None or not isinstance(plain[group], dict):
@@ -160,9 +163,8 @@ def seeding(settings: Mapping[str, Any]) -> Seeding:
     """How seeds become keys."""
     for key in ("init", "data", "root"):
         value = settings["seed"][key]
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_SEED
-        ):
+        whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_SEED
+        if not whole and (value is not None or key == "root"):
             raise InputError(f"`seed.{key}` is an integer from 0 to {LARGEST_SEED} (2^32 - 1), got {value!r}.")
     return Seeding(settings["seed"]["root"], settings["seed"]["init"], settings["seed"]["data"])
 

@@ -21,7 +21,7 @@ def pytest_configure(config: pytest.Config):
     Processes that run tests side by side inherit the folder of the one that started them. Without the slow tests XLA
     optimises little, which takes a sixth less time, and what is shown does not rest on it; with them all that it can.
     """
-    if config.option.markexpr == "not slow":
+    if config.option.markexpr == "not slow and not fuzz":
         os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # for processes that a test starts
         jax.config.update("jax_disable_most_optimizations", True)
     if "PYTEST_XDIST_WORKER" not in os.environ:

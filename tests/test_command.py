@@ -98,6 +98,12 @@ CASES = [
     ("record.preset=abc", "`record.preset` are integers from 0 to schedule.steps = 40, got 'abc'"),
     ("record.steps=[0,41]", "integers from 0 to schedule.steps = 40, got 41"),
     ("schedule.steps=30 record.steps={linear:[0,40,5]}", "integers from 0 to schedule.steps = 30, got 40"),
+    ("seed.root=null", "`seed.root` is an integer from 0"),
+    ("seed.preset=data", "seed"),
+    ("features=[0]", "A group takes the name of an option"),
+    ("+axes.a=3", "The axis `a` is {target: PATH"),
+    ("+optimizer.b1={_partial_:null}", "`optimizer`"),
+    ("model.n=???", "model"),
 ]
 
 

@@ -26,7 +26,7 @@ BASES = (
     "model=gelu penalty=adversarial target=absolute_value init=notebook optimizer=adam weighting=last_feature",
 )
 WHOLE = ("compute.tile", "compute.shard", "compute.block", "compute.shards")  # which the schema holds to be integers
-PARTS_AND_WHOLE = [pytest.param(k, marks=pytest.mark.slow) for k in range(PARTS)]
+PARTS_AND_WHOLE = [pytest.param(k, marks=pytest.mark.fuzz) for k in range(PARTS)]
 
 
 def refused(error: ValueError) -> str:

@@ -94,7 +94,7 @@ def opened(path: Path) -> str:
     return "read"
 
 
-@pytest.mark.parametrize("part", [-1, *(pytest.param(k, marks=pytest.mark.slow) for k in range(PARTS))])
+@pytest.mark.parametrize("part", [-1, *(pytest.param(k, marks=pytest.mark.fuzz) for k in range(PARTS))])
 def test_over_stores(part, store, tmp_path):
     path, wanted = tmp_path / "run", load(store)
     shutil.copytree(store, path)
