@@ -3,11 +3,13 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import matplotlib
 import pytest
+from faults import Runs
 
 # Before anything asks JAX for its devices: results must be the same on 1, 2 and 4 of them.
 jax.config.update("jax_platforms", "cpu")
@@ -43,3 +45,10 @@ def empty_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
     for name in ("SUPERPOSE_PATH", "HYDRA_FULL_ERROR", "SUPERPOSE_SHORT_ERROR"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
+    """Runs that are forked from one warm process."""
+    with Runs(tmp_path_factory.mktemp("runs")) as started:
+        yield started

@@ -112,10 +112,10 @@ class Disk:
         if paths and paths[0] == self.root and call == "fsync":
             self.top.sync()
             return True
-        places = [self.find(path) for path in paths]
-        if not places or any(place is None for place in places):
+        places = [place for path in paths if (place := self.find(path)) is not None]
+        if not places or len(places) < len(paths):
             return False
-        (folder, name), last = places[0], places[-1]  # type: ignore[misc]
+        (folder, name), (target, other) = places[0], places[-1]
         node = folder.now.get(name)
         if call in ("mkdir", "mkdirat"):
             folder.change({name: Folder()})
@@ -128,7 +128,6 @@ class Disk:
         elif call in ("fsync", "fdatasync"):
             node.sync() if isinstance(node, Folder) else _keep(node)
         elif call.startswith("rename") and node is not None:
-            target, other = last  # type: ignore[misc]
             if target is folder:
                 folder.change({name: None, other: node})
             else:

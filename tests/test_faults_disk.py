@@ -9,7 +9,7 @@ import subprocess
 
 import laboratory
 import pytest
-from faults import COUNT, Runs
+from faults import COUNT
 
 import superpose
 from superpose.store import verify
@@ -27,12 +27,6 @@ def replace(source, target):
 os.replace = replace
 """
 """The folder goes as soon as the first block is done."""
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    with Runs(tmp_path_factory.mktemp("runs")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

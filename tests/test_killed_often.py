@@ -7,7 +7,7 @@ import time
 
 import laboratory
 import pytest
-from faults import Runs, kill, killed_at
+from faults import kill, killed_at
 
 import superpose
 from superpose.store import Store
@@ -16,12 +16,6 @@ KILLS = 100
 BLOCKS = 240
 WORDS = ("sparsity=[0.0,0.5,0.9]", f"seed={BLOCKS // 3}", "compute.block=1", "compute.tile=1", "schedule.steps=5")
 WORDS = (*WORDS, "objective.batch=4", "compute.devices=1", "record.steps=[0]")
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    with Runs(tmp_path_factory.mktemp("runs")) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

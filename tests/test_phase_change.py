@@ -46,18 +46,13 @@ def made(n: int, points: tuple[float, ...], levels: tuple[float, ...], seeds: in
     table = np.stack(np.broadcast_arrays(*losses.values()), axis=-1)
     ranked = np.argsort(table, axis=-1, kind="stable")
     if step:
-        above = np.argsort(np.stack(np.broadcast_arrays(*FORMS[n](np.ones_like(p), r).values()), -1)[..., :2], -1)[
-            ..., 0
-        ]
+        dense = np.stack(np.broadcast_arrays(*FORMS[n](np.ones_like(p), r).values()), -1)
+        above = np.argsort(dense[..., :2], -1)[..., 0]
         moved = np.concatenate([above[:step], ranked[:-step, :, 0]]) if step < len(densities) else above
         ranked = np.concatenate([moved[..., None], ranked], axis=-1)
-    W = np.array(
-        [
-            [[MODELS[n](q)[theory.PHASES[k]][0] for k in row[:seeds]] for row in rows]
-            for q, rows in zip(densities, ranked, strict=True)
-        ],
-        np.float32,
-    )
+    forms = [MODELS[n](q) for q in densities]
+    best = zip(forms, ranked[..., :seeds], strict=True)
+    W = np.array([[[form[theory.PHASES[k]][0] for k in row] for row in rows] for form, rows in best], np.float32)
     loss = np.sort(table, axis=-1)[..., :seeds] * (1 + np.arange(seeds) * 1e-3)
     measures = SUMMARY(jnp.asarray(W))
     cell = ("sparsity", "importance", "seed")

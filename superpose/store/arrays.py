@@ -105,7 +105,8 @@ def read(store: Store, name: str | Path) -> xr.DataTree:
         raise DamageError(f"{name} lacks {lacking[0]}{_more(lacking)}. {AGAIN}")
     try:
         consolidated = json.loads(root).get("consolidated_metadata") is not None
-        with xr.open_datatree(store, engine="zarr", consolidated=consolidated) as tree:  # pyright: ignore[reportArgumentType]
+        place: Any = store  # xarray opens stores, too, which its annotation leaves out
+        with xr.open_datatree(place, engine="zarr", consolidated=consolidated) as tree:
             return tree.load()
     except ValueError as error:
         raise DamageError(f"{name} is altered: {error}. {AGAIN}") from error
