@@ -131,16 +131,21 @@ class Slurm:
 
     def kill_tasks(self) -> None:
         """Kill what this SLURM started: first whoever would tell the controller of the tasks' end, then the tasks."""
-        mine, started = f"SLURM_CONF={self.folder}/slurm.conf".encode(), []
+        for number, _ in sorted(self.started(), key=lambda each: "slurmstepd" not in each[1]):
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+
+    def started(self) -> list[tuple[int, str]]:
+        """The processes of tasks, and of SLURM's own that watch over them: number and command."""
+        mine, found = f"SLURM_CONF={self.folder}/slurm.conf".encode(), []
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it has ended meanwhile
                 variables = (process / "environ").read_bytes().split(b"\0")
-                watches = (process / "comm").read_text() == "slurmstepd\n"
+                command = (process / "cmdline").read_text()
+                watches = command.startswith("slurmstepd")
                 if mine in variables and (watches or any(each.startswith(b"SLURM_JOB_ID=") for each in variables)):
-                    started.append((not watches, int(process.name)))
-        for _, number in sorted(started):
-            with suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
+                    found.append((int(process.name), command))
+        return found
 
     def stop(self) -> None:
         """End every daemon and every task that is left."""
@@ -157,16 +162,23 @@ class Slurm:
     def idle(self) -> bool:
         return "idle" in self.tell("sinfo", "--noheader", "--format=%T", "--partition=work").split()
 
-    def restarts(self, job: str) -> int:
-        """How often a task was requeued."""
-        told = self.tell("scontrol", "show", "job", job).split()
-        return next((int(word.partition("=")[2]) for word in told if word.startswith("Restarts=")), 0)
+    def about(self, job: str) -> dict[str, str]:
+        """What the controller knows of a task: JobId (its own number), Restarts (how often it was requeued), ..."""
+        words = self.tell("scontrol", "show", "job", job).split()
+        return {name: value for name, _, value in (word.partition("=") for word in words)}
 
     def again(self, *jobs: str, times: int = 1) -> None:
-        """Wait until each task was requeued so often, and spare it the two minutes that SLURM lets it wait then."""
+        """Wait until each task was requeued so often, and spare it the two minutes that SLURM lets it wait then.
+
+        It lets it wait because what is left of the task on the node must not be taken for its next start.
+        """
         for job in jobs:
-            waits = lambda job=job: self.restarts(job) == times and self.jobs()[job] == "PENDING"
+            waits = lambda job=job: self.about(job).get("Restarts") == str(times) and self.jobs()[job] == "PENDING"
             wait(waits, f"task {job} that waits to run again")
+            watcher = f"slurmstepd: [{self.about(job)['JobId']}."
+            wait(
+                lambda watcher=watcher: not any(c.startswith(watcher) for _, c in self.started()), f"end of task {job}"
+            )
             self.tell("scontrol", "update", f"JobId={job}", "StartTime=now")
 
     def jobs(self) -> dict[str, str]:

@@ -2,10 +2,10 @@
 
 import laboratory
 import pytest
-from commandline import Command
+from commandline import HELD, Command
 from slurm import Slurm, wait
 
-LEVELS = ["experiment=tiny", "sparsity=[0.0,0.5,0.9]", "seed=48", "schedule.steps=20000", "compute.block=3"]
+LEVELS = ["experiment=tiny", "sparsity=[0.0,0.5,0.9]", "seed=48", "schedule.steps=2000", "compute.block=3"]
 TASKS = ["hydra.launcher.cpus_per_task=1", "compute.platform=cpu"]
 FOUR = ["-m", "compute=slurm", "compute.shard=range(4)", "compute.shards=4", *TASKS]
 TWO = ["-m", "compute=slurm", "compute.shards=2", *TASKS]
@@ -38,44 +38,48 @@ def running(cluster: Slurm, count: int) -> list[str]:
 
 def test_whichever_tasks_die_the_same_command_ends_with_the_same_arrays(cluster, command, alone):
     """One task is cancelled, one is requeued, then the node dies with all; the command again does what is left."""
+    command.hold()
     submitted = command.start(*FOUR)
     first, cancelled, requeued, last = running(cluster, 4)
-    wait(lambda: command.done(1, 4), "block of the task to cancel")
+    wait(lambda: command.done(1, 4) == HELD, "blocks of the task to cancel")
     cluster.tell("scancel", cancelled)
     cluster.tell("scontrol", "requeue", requeued)
     wait(lambda: cancelled in tasks(cluster, "CANCELLED"), "end of the cancelled task")
     cluster.node_dies()
-    left = command.done(1, 4)
-    assert 0 < left < BLOCKS // 4
+    command.go()
     cluster.daemon("slurmd", "-D", "-N", cluster.host)
     cluster.again(first, requeued, last)
     told = command.end(submitted, code=1)
     assert "CANCELLED" in told and "Traceback" not in told
     wait(lambda: not tasks(cluster, "RUNNING", "PENDING", "COMPLETING"), "end of the other tasks")
-    assert command.done(1, 4) == left and command.done() == BLOCKS - BLOCKS // 4 + left
+    assert command.done(1, 4) == HELD and command.done() == BLOCKS - BLOCKS // 4 + HELD
     command.run(*FOUR)
     assert laboratory.same(command.arrays(), alone)
 
 
 def test_a_task_that_is_told_of_its_end_is_requeued_after_its_block(cluster, command, alone):
     """The signal that SLURM sends before a timeout; the command that waits needs not be repeated."""
+    command.hold()
     submitted = command.start(*TWO)
     first, _ = running(cluster, 2)
-    wait(lambda: command.done(0, 2), "block of the task to signal")
+    wait(lambda: command.done(0, 2) == HELD, "blocks of the task to signal")
     cluster.tell("scancel", "--signal=USR2", first)
     cluster.again(first)
+    command.go()
     command.end(submitted)
     assert laboratory.same(command.arrays(), alone)
 
 
 def test_a_task_that_is_pre_empted_goes_on_afterwards(cluster, command, alone):
+    command.hold()
     submitted = command.start(*TWO)
     names = running(cluster, 2)
-    wait(lambda: command.done(0, 2) and command.done(1, 2), "block of each task")
+    wait(lambda: command.done() == 2 * HELD, "blocks of each task")
     told = cluster.tell("sbatch", "--partition=urgent", "--exclusive", "--output=/dev/null", "--wrap=sleep 600")
     urgent = told.split()[-1]
     wait(lambda: urgent in tasks(cluster, "RUNNING"), "pre-emption")
     assert not set(names) & set(tasks(cluster, "RUNNING"))
+    command.go()
     cluster.tell("scancel", urgent)
     cluster.again(*names)
     command.end(submitted)
