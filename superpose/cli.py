@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from superpose.arguments import InputError
 from superpose.interrupt import ending
+from superpose.printing import printable
 
 MISSING = 3
 
@@ -19,6 +22,8 @@ EXAMPLES = """examples:
   superpose status outputs/basic_results      how many models are done
   superpose verify outputs/basic_results      whether everything written can be read back
   superpose measure outputs/basic_results     fill in measures that are new, without training
+  superpose merge outputs/both outputs/here outputs/there           one run of two
+  superpose drop outputs/basic_results sparsity=0.9 seed=0,3        forget models, which the same command trains again
   superpose copy outputs/basic_results s3://bucket/basic_results    its labelled arrays, to an object store or folder
   superpose scorecard                         run every experiment, write its claims and figure as Markdown
   superpose scorecard corr_4_2 --to mine      one of them, into another folder
@@ -48,6 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     command.add_argument("target", help="a URL, as s3://bucket/basic_results, or a folder that is not there yet")
     command.add_argument("--replace", action="store_true", help="write it anew where a copy is there")
     command.set_defaults(run=copy)
+    command = commands.add_parser("merge", help="bring the models of several runs of the same settings into one")
+    command.add_argument("target", type=Path, help="the run's folder; made where it is not there")
+    command.add_argument("sources", nargs="+", type=Path, metavar="source", help="a run's folder; it is only read")
+    command.set_defaults(run=merge)
+    command = commands.add_parser("drop", help="take models out of a run, by their coordinates; nothing else changes")
+    command.add_argument("path", type=Path, help="the run's folder, as outputs/basic_results")
+    command.add_argument("points", nargs="+", metavar="AXIS=POINT,...", help="as sparsity=0.9 seed=0,3")
+    command.set_defaults(run=drop)
     command = commands.add_parser("scorecard", help="run experiments; write their claims and figures as Markdown")
     command.add_argument("names", nargs="*", metavar="EXPERIMENT", help="all of them, where none is named")
     command.add_argument("--to", type=Path, default=Path("outputs/scorecard"), metavar="FOLDER", help="for the pages")
@@ -101,7 +114,7 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
     """Models done, missing, and done but lacking a measure, of each variant."""
     from superpose.store import Store
 
-    store, missing, unmeasured = Store.open(arguments.path), 0, 0
+    store, missing, unmeasured, made = Store.open(arguments.path), 0, 0, Counter()
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("variant", "models", "done", "missing", "unmeasured", "blocks"):
         table.add_column(column, justify="left" if column == "variant" else "right")
@@ -109,9 +122,12 @@ def status(arguments: argparse.Namespace, console: Console) -> int:
         done, models = store.count_done(variant)
         lacking = store.count_unmeasured(variant)
         missing, unmeasured = missing + models - done, unmeasured + lacking
+        made.update({", ".join(map(str, note.values())): count for note, count in store.origins(variant)})
         counts = (models, done, models - done, lacking, store.blocks(variant))
         table.add_row(escape(variant), *(f"{k:,}" for k in counts))
     console.print(table)
+    for note, count in made.items() if len(+made) > 1 else ():
+        console.print(f"{count:,} models were trained with {printable(note)}", markup=False, highlight=False)
     if missing:
         console.print("The command that made it continues it.")
     elif unmeasured:
@@ -153,6 +169,37 @@ def copy(arguments: argparse.Namespace, console: Console) -> int:
     console.print(f"copied {models:,} models, read back and compared", highlight=False)
     console.print(f'superpose.load("{arguments.target}")', markup=False, highlight=False, soft_wrap=True)
     return 0
+
+
+def merge(arguments: argparse.Namespace, console: Console) -> int:
+    """The models of several runs in one, and what it lacks then."""
+    from superpose import store
+
+    for variant, count in store.merge(arguments.target, arguments.sources).items():
+        console.print(f"{variant}: {count:,} models brought", markup=False, highlight=False)
+    return status(argparse.Namespace(path=arguments.target), console)
+
+
+def drop(arguments: argparse.Namespace, console: Console) -> int:
+    """How many models were taken out of each variant."""
+    from superpose import store
+
+    for variant, count in store.drop(arguments.path, points_of(arguments.points)).items():
+        console.print(f"{variant}: {count:,} models dropped", markup=False, highlight=False)
+    console.print("They are no longer loaded. The command that made them trains them again.")
+    return 0
+
+
+def points_of(words: Sequence[str]) -> dict[str, list[float]]:
+    """["sparsity=0.9", "seed=0,3"] as {"sparsity": [0.9], "seed": [0.0, 3.0]}. Raises InputError for anything else."""
+    points: dict[str, list[float]] = {}
+    for word in words:
+        axis, _, values = word.partition("=")
+        try:
+            points[axis] = [float(value) for value in values.strip("[]").split(",")]
+        except ValueError as error:
+            raise InputError(f"`{word}` names no models. Type an axis and its points: sparsity=0.9 seed=0,3") from error
+    return points
 
 
 def scorecard(arguments: argparse.Namespace, console: Console) -> int:

@@ -1,4 +1,4 @@
-"""The table of models on disk: create, grow, write a block, find what is missing, lock, verify, load.
+"""The table of models on disk: create, grow, write a block, find what is missing, lock, verify, load, merge.
 
     models.zarr/                        attributes: the identity of every variant and its hash
       <variant>/                        attributes: the record (axes, tile, parts ...), written last whenever it changes
@@ -15,8 +15,10 @@ blocks; what is written never moves. A block's files are on the disk before its 
 
 from superpose.store.copies import copy
 from superpose.store.damage import Damage, verify
+from superpose.store.drop import drop
 from superpose.store.errors import Busy, DamageError, StoreError
 from superpose.store.loading import load, load_rows, load_table, write_arrays
+from superpose.store.merge import merge
 from superpose.store.schema import MODELS, Schema
 from superpose.store.store import Store
 
@@ -29,9 +31,11 @@ __all__ = [
     "Store",
     "StoreError",
     "copy",
+    "drop",
     "load",
     "load_rows",
     "load_table",
+    "merge",
     "verify",
     "write_arrays",
 ]

@@ -1,12 +1,14 @@
-"""Changes of a table's shape: new blocks, a new or changed measure, blocks given up. The caller holds its lock.
+"""Changes of a table's shape: its beginning, new blocks, a new or changed measure, blocks given up.
 
-Each ends by replacing the record (or the done flags) in one step, so a kill anywhere before it changes nothing that is
-read, and the same call again completes it.
+The caller holds its lock. Each ends by replacing the record (or the done flags) in one step, so a kill anywhere before
+it changes nothing that is read, and the same call again completes it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -16,8 +18,28 @@ from superpose.labels import Variable
 from superpose.store import chunks, match, metadata
 from superpose.store.errors import DamageError, StoreError
 from superpose.store.files import remove
-from superpose.store.schema import MODELS, as_stored, flag
-from superpose.store.table import ROOT_COPY, Table, copies
+from superpose.store.identity import digest
+from superpose.store.schema import MODELS, Schema, as_stored, encode, flag
+from superpose.store.table import FORMAT, RECORD, ROOT_COPY, Table, copies
+
+
+def begin(path: Path, identity: Mapping[str, Any], schemas: Mapping[str, Schema]) -> None:
+    """Write an empty table: its groups, its arrays of no rows, the coordinates."""
+    record = {"format": FORMAT, "variants": list(schemas), "made": uuid4().hex}
+    root = metadata.group({RECORD: record, "identity": identity, "identity_sha256": digest(identity)})
+    metadata.put(path / metadata.FILE, root)
+    for variant, schema in schemas.items():
+        parts = {part: {name: as_stored(v) for name, v in own.items()} for part, own in schema.parts.items()}
+        stored = replace(schema, parts=parts, attributes=encode(schema.attributes))
+        table = Table(path / variant, stored, 0, (), dims_of(schema))
+        lengthen(table, schema.arrays)
+        put_coordinates(table, schema.coordinates)
+        metadata.put(table.copies / ROOT_COPY, root)
+        table.save()
+
+
+def dims_of(schema: Schema) -> dict[str, Variable]:
+    return {name: Variable(dims, values.shape, values.dtype) for name, (dims, values) in schema.coordinates.items()}
 
 
 def fresh(table: Table, asked: Rows) -> Rows:

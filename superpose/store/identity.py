@@ -24,8 +24,18 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return leaves
 
 
-def compare(stored: Mapping[str, Any], asked: Mapping[str, Any], path: str) -> None:
+ADVICE = "Type name=ANOTHER to begin a table of its own, or the values that the table has."
+
+
+def compare(
+    stored: Mapping[str, Any], asked: Mapping[str, Any], path: str, other: str = "these", advice: str = ADVICE
+) -> None:
     """Refuse `asked` unless it equals `stored`.
+
+    Args:
+        path: where `stored` is.
+        other: where `asked` is, if it is on a disk.
+        advice: what to type where they differ.
 
     Raises:
         StoreError: names each dotted key that differs, both values, and what to type.
@@ -34,9 +44,7 @@ def compare(stored: Mapping[str, Any], asked: Mapping[str, Any], path: str) -> N
     keys = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
     if not keys:
         return
-    lines = [f"  {key}: the table has {old.get(key, 'none')}, asked {new.get(key, 'none')}" for key in keys[:SHOWN]]
+    said = "asked" if other == "these" else "the other"
+    lines = [f"  {key}: the table has {old.get(key, 'none')}, {said} {new.get(key, 'none')}" for key in keys[:SHOWN]]
     more = [f"  and {len(keys) - SHOWN} more"] if len(keys) > SHOWN else []
-    raise StoreError(
-        "\n".join([f"{path} holds other models than these:", *lines, *more])
-        + "\nType name=ANOTHER to begin a table of its own, or the values that the table has."
-    )
+    raise StoreError("\n".join([f"{path} holds other models than {other}:", *lines, *more, advice]))

@@ -9,19 +9,18 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
-from uuid import uuid4
 
 import numpy as np
 
 from superpose.grid import Rows, Tile
 from superpose.labels import Variable
-from superpose.store import damage, grow, locks, match, metadata
+from superpose.store import damage, grow, locks, match
 from superpose.store.damage import Damage
 from superpose.store.errors import StoreError
 from superpose.store.files import built
-from superpose.store.identity import compare, digest
-from superpose.store.schema import MODELS, ORIGIN, Schema, as_stored, check_names, encode, flag
-from superpose.store.table import FORMAT, RECORD, ROOT_COPY, Table, attributes, described, locate
+from superpose.store.identity import compare
+from superpose.store.schema import MODELS, ORIGIN, Schema, check_names, encode, flag
+from superpose.store.table import RECORD, Table, attributes, described, locate
 
 
 @final
@@ -54,12 +53,12 @@ class Store:
         with locks.exclusive(path):
             if not path.exists():
                 with built(path) as new:
-                    _fill(new, identity, schemas)
+                    grow.begin(new, identity, schemas)
             store = cls.open(path)
             store.check_identity(identity)
             for variant, schema in schemas.items():
                 table = store.table(variant)
-                if table.dims == _describe(schema):
+                if table.dims == grow.dims_of(schema):
                     grow.put_coordinates(table, schema.coordinates)
         return store
 
@@ -156,16 +155,16 @@ class Store:
         return True
 
     def missing(self, variant: str, rows: Rows, part: str = MODELS) -> list[int]:
-        """The blocks that hold one of `rows` and lack `part`; of a measure, only those whose models are written."""
+        """The blocks in which one of `rows` lacks `part`; of a measure, only rows whose models are written."""
         table = self.table(variant)
         columns = table.columns(range(table.blocks))
         here, there = match.codes(columns, match.arrange(rows, table.schema.axes))
-        unused = columns.seeds.reshape(table.blocks, table.schema.block_rows) < 0
-        blocks = np.flatnonzero(np.isin(here, there).reshape(unused.shape).any(1))
-        lacking = ~(table.done(part, blocks.tolist()) | unused[blocks]).all(1)
+        asked = np.isin(here, there).reshape(table.blocks, table.schema.block_rows)
+        blocks = np.flatnonzero(asked.any(1))
+        lacking = asked[blocks] & ~table.done(part, blocks.tolist())
         if part != MODELS:
-            lacking &= (table.done(MODELS, blocks.tolist()) | unused[blocks]).all(1)
-        return blocks[lacking].tolist()
+            lacking &= table.done(MODELS, blocks.tolist())
+        return blocks[lacking.any(1)].tolist()
 
     def count_done(self, variant: str, rows: Rows | None = None) -> tuple[int, int]:
         """Models written, and models in the table; with `rows`, both among these."""
@@ -197,7 +196,7 @@ class Store:
         table = self.table(variant)
         used = table.used(block)
         _check_arrays(table.schema.variables(part), arrays, used)
-        if part != MODELS and not table.done(MODELS, [block])[0, :used].all():
+        if part != MODELS and not table.done(MODELS, [block]).any():
             raise StoreError(
                 f"Block {block} of {table.path} has no models yet. Write them before the measure {part!r}."
             )
@@ -207,7 +206,7 @@ class Store:
         table.write(flag(part), block, np.ones(used, bool))
 
     def read(self, variant: str, block: int, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Variables of a block, (used rows, *shape).
+        """Variables of a block, (used rows, *shape); of rows that are not done, whatever is there.
 
         Raises:
             DamageError: a chunk is missing or altered.
@@ -217,7 +216,7 @@ class Store:
         used = table.used(block)
         for name in names:
             part = next((part for part, variables in table.schema.parts.items() if name in variables), None)
-            if part is None or not table.done(part, [block])[0, :used].all():
+            if part is None or not table.done(part, [block]).any():
                 raise StoreError(f"Block {block} of {table.path} holds no {name!r}. Train or measure it first.")
         return {name: table.chunk(name, block)[:used] for name in names}
 
@@ -248,6 +247,12 @@ class Store:
 
     def record(self, variant: str, block: int, note: Mapping[str, Any]) -> None:
         """Note what a block was made with (versions, device kind). Each distinct note is kept once."""
+        number = self.number(variant, note)
+        table = self.table(variant)
+        table.write(ORIGIN, block, np.full(table.used(block), number, np.int16))
+
+    def number(self, variant: str, note: Mapping[str, Any]) -> int:
+        """The place of a note among `notes`, to which it is added where it is new."""
         note = encode(note)
         table = self.table(variant)
         if note not in table.notes:
@@ -256,31 +261,17 @@ class Store:
                 if note not in table.notes:
                     table = replace(table, notes=(*table.notes, note))
                     table.save()
-        used = table.used(block)
-        table.write(ORIGIN, block, np.full(used, table.notes.index(note), np.int16))
+        return table.notes.index(note)
 
     def notes(self, variant: str) -> tuple[Mapping[str, Any], ...]:
         """The distinct notes that `record` was given, in the order they came."""
         return self.table(variant).notes
 
-
-def _fill(path: Path, identity: Mapping[str, Any], schemas: Mapping[str, Schema]) -> None:
-    """Write an empty table: its groups, its arrays of no rows, the coordinates."""
-    record = {"format": FORMAT, "variants": list(schemas), "made": uuid4().hex}
-    root = metadata.group({RECORD: record, "identity": identity, "identity_sha256": digest(identity)})
-    metadata.put(path / metadata.FILE, root)
-    for variant, schema in schemas.items():
-        parts = {part: {name: as_stored(v) for name, v in own.items()} for part, own in schema.parts.items()}
-        stored = replace(schema, parts=parts, attributes=encode(schema.attributes))
-        table = Table(path / variant, stored, 0, (), _describe(schema))
-        grow.lengthen(table, schema.arrays)
-        grow.put_coordinates(table, schema.coordinates)
-        metadata.put(table.copies / ROOT_COPY, root)
-        table.save()
-
-
-def _describe(schema: Schema) -> dict[str, Variable]:
-    return {name: Variable(dims, values.shape, values.dtype) for name, (dims, values) in schema.coordinates.items()}
+    def origins(self, variant: str) -> list[tuple[Mapping[str, Any], int]]:
+        """Each note, and how many models that are done have it."""
+        table, blocks = self.table(variant), range(self.blocks(variant))
+        numbers = [table.origin(block)[done] for block, done in zip(blocks, table.done(MODELS, blocks), strict=True)]
+        return [(note, sum(int((own == k).sum()) for own in numbers)) for k, note in enumerate(table.notes)]
 
 
 def _check_arrays(variables: Mapping[str, Variable], arrays: Mapping[str, np.ndarray], used: int) -> None:

@@ -19,7 +19,7 @@ from superpose.labels import Variable
 from superpose.store import chunks, metadata
 from superpose.store.errors import DamageError, StoreError, damaged, explained
 from superpose.store.metadata import FILE, SEAL
-from superpose.store.schema import MODELS, Schema, check_names, decode_variable, encode_variable, flag
+from superpose.store.schema import MODELS, ORIGIN, Schema, check_names, decode_variable, encode_variable, flag
 
 RECORD = "superpose"
 FORMAT = 3
@@ -131,7 +131,7 @@ class Table:
         schema = Schema(tuple(record["axes"]), tile, record["block_rows"], parts, record["versions"], {}, attributes)
         dims = {name: decode_variable(variable) for name, variable in record["coordinates"].items()}
         check_names(dims, "coordinate")
-        return cls(path, schema, record["blocks"], tuple(record["notes"]), dims)
+        return cls(path, schema, record["blocks"], tuple(map(dict, record["notes"])), dims)
 
     def save(self) -> None:
         """Replace the copy of the record, then the record, by this one; the caller holds the table's lock."""
@@ -208,6 +208,11 @@ class Table:
             if self.chunk_path(flag(part), block).exists():
                 result[k] = self.chunk(flag(part), block)
         return result if part == MODELS else result & self.done(MODELS, blocks)
+
+    def origin(self, block: int) -> np.ndarray:
+        """Which of the notes each row of a block was made with; -1 where a kill came before it was noted."""
+        noted = self.chunk_path(ORIGIN, block).exists()
+        return self.chunk(ORIGIN, block) if noted else np.full(self.schema.block_rows, -1, np.int16)
 
     def used(self, block: int) -> int:
         """How many rows of a block are models; they are its first. Raises StoreError, DamageError."""
