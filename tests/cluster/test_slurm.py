@@ -70,6 +70,16 @@ def test_a_task_that_is_told_of_its_end_is_requeued_after_its_block(cluster, com
     assert laboratory.same(command.arrays(), alone)
 
 
+def test_a_task_at_its_time_limit_is_requeued(cluster, command, alone):
+    """SLURM itself sends the signal, between one minute and a minute and a half after the start."""
+    command.hold()
+    submitted = command.start(*TWO, "hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=30")
+    cluster.again(*running(cluster, 2))
+    command.go()
+    command.end(submitted)
+    assert laboratory.same(command.arrays(), alone)
+
+
 def test_a_task_that_is_pre_empted_goes_on_afterwards(cluster, command, alone):
     command.hold()
     submitted = command.start(*TWO)
