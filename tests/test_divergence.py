@@ -30,7 +30,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize(
-    "kind", [kind if kind == "linear" else pytest.param(kind, marks=pytest.mark.slow) for kind in PROGRAMS]
+    "kind", [kind if kind == "linear" else pytest.param(kind, marks=pytest.mark.faults) for kind in PROGRAMS]
 )
 def test_neighbours_of_a_model_that_diverges_keep_every_bit(kind):
     """The same tile with and without a learning rate that explodes, in the midst of it."""
