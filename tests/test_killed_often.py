@@ -14,7 +14,7 @@ import superpose
 from superpose.store import Store
 
 KILLS = tries(100, 10)
-BLOCKS = 240
+BLOCKS = tries(240, 60)
 WORDS = ("sparsity=[0.0,0.5,0.9]", f"seed={BLOCKS // 3}", "compute.block=1", "compute.tile=1", "schedule.steps=5")
 WORDS = (*WORDS, "objective.batch=4", "compute.devices=1", "record.steps=[0]")
 
