@@ -21,7 +21,7 @@ COMPONENTS = ("features", "weighting", "model", "target", "penalty", "objective"
 NAMED = ("sparsity", "importance", "learning_rate", "weight_decay")
 LEAST = {"penalty.strength": 0.0, "path.nudge": 0.0}
 """The least value of a number, wherever it is given: as a setting, on an axis, along a path."""
-MOST_SEEDS = 10_000_000
+MOST = 10_000_000
 TAKEN = (
     "model",
     "step",
@@ -46,14 +46,19 @@ def numbers(axis: str, given: Any, example: str = "[0.1,0.9]") -> list[float]:
             make, start, stop = {"linear": np.linspace, "log": np.geomspace}[spacing], float(start), float(stop)
             if spacing == "log" and not start * stop > 0:
                 raise ValueError
-            return [float(f"{number:.12g}") for number in make(start, stop, operator.index(count))]
-        return [_number(number) for number in given]
+            if (count := operator.index(count)) <= MOST:
+                return [float(f"{number:.12g}") for number in make(start, stop, count)]
+        else:
+            return [_number(number) for number in given]
     except (TypeError, ValueError, KeyError):
         above = " with start and stop above 0" if isinstance(given, Mapping) and "log" in given else ""
         raise ValueError(
             f"`{axis}` takes a list of numbers, or {{linear: [start, stop, count]}} or {{log: [start, stop, count]}}"
             f"{above}, got {given!r}. Type '{axis}={example}'."
         ) from None
+    raise ValueError(
+        f"`{axis}` takes at most {MOST:,} numbers, got {given!r}: a run's table of models is kept in memory."
+    )
 
 
 def _number(value: Any) -> float:
@@ -93,9 +98,9 @@ def seeds(node: Mapping[str, Any]) -> tuple[int, ...]:
     count = node["count"] if node["count"] is not None else preset.get("count")
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
         raise ValueError(f"`seed` is a count of at least 1, got {count!r}. Type seed=8, or 'seed=[3,5]' for these two.")
-    if count > MOST_SEEDS:
+    if count > MOST:
         raise ValueError(
-            f"`seed` is a count of at most {MOST_SEEDS:,}, got {count:,}: a run's table of models is kept in memory."
+            f"`seed` is a count of at most {MOST:,}, got {count:,}: a run's table of models is kept in memory."
         )
     return tuple(range(count))
 

@@ -152,6 +152,7 @@ def recorded(settings: Mapping[str, Any]) -> Record:
     steps = given if isinstance(given, list) else [] if given is None else [given]
     if isinstance(given, int) and not isinstance(given, bool) and given >= 0:
         every = log_spaced(last, 64)
+        given = min(given, len(every))  # a larger count, be it 10^40, gives all of them too
         steps = sorted({int(every[k * (len(every) - 1) // max(given - 1, 1)]) for k in range(given)})
     for step in steps:
         if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step <= last:

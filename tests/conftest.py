@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def pytest_configure(config: pytest.Config):
     Processes that run tests side by side inherit the folder of the one that started them. Without the slow tests XLA
     optimises little, which takes a sixth less time, and what is shown does not rest on it; with them all that it can.
     """
-    if config.option.markexpr == "not slow and not fuzz":
+    if config.option.markexpr == "not slow and not faults":
         os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # for processes that a test starts
         jax.config.update("jax_disable_most_optimizations", True)
     if "PYTEST_XDIST_WORKER" not in os.environ:
@@ -33,6 +34,16 @@ def pytest_configure(config: pytest.Config):
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter):
+    """What the tests of faults tried, and what came of it, the parts of a test together."""
+    tried: dict[str, Counter[str]] = defaultdict(Counter)
+    for report in terminalreporter.getreports("passed"):
+        for what, counts in report.user_properties:
+            tried[what].update(counts)
+    for what, counts in tried.items():
+        terminalreporter.write_line(f"{what}: {', '.join(f'{count:,} {each}' for each, count in counts.items())}")
 
 
 @pytest.fixture(autouse=True)

@@ -45,7 +45,12 @@ def test_a_run_ends_with_arrays_figure_settings_and_log(tmp_path):
 @pytest.mark.parametrize("steps", ["{linear: [0, 40, 5]}", "[0, 10, 20, 30, 40]"])
 def test_an_experiment_says_at_which_steps_weights_are_recorded(tmp_path, steps):
     laboratory.make(tmp_path, yaml=f"{laboratory.YAML}record: {{ preset: {steps} }}\n")
-    for typed, wanted in (([], (0, 10, 20, 30, 40)), (["record.steps=[5]"], (5,))):
+    every = tuple(log_spaced(40, 64))
+    for typed, wanted in (
+        ([], (0, 10, 20, 30, 40)),
+        (["record.steps=[5]"], (5,)),
+        (["record.steps=99999999999"], every),
+    ):
         words = ["experiment=tiny", *typed]
         with config.session(words):
             program = config.build(words, start=lambda compute: None).variants["linear"].program

@@ -95,6 +95,8 @@ CASES = [
     ("penalty=hidden_l1 path={target:penalty.strength,points:[-1,1]}", "The path sets penalty.strength, which must be"),
     ("record.steps={log:[0,40,5]}", "with start and stop above 0, got {'log': [0, 40, 5]}. Type 'record.steps=[0,40]'"),
     ("record.steps={log:[-1,40,5]}", "with start and stop above 0"),
+    ("record.steps={linear:[0,40,1000000000000]}", "`record.steps` takes at most 10,000,000 numbers"),
+    ("sparsity.density={linear:[0.1,0.9,1000000000000]}", "`sparsity` takes at most 10,000,000 numbers"),
     ("record.preset=abc", "`record.preset` are integers from 0 to schedule.steps = 40, got 'abc'"),
     ("record.steps=[0,41]", "integers from 0 to schedule.steps = 40, got 41"),
     ("schedule.steps=30 record.steps={linear:[0,40,5]}", "integers from 0 to schedule.steps = 30, got 40"),

@@ -9,12 +9,15 @@ import subprocess
 
 import laboratory
 import pytest
+from effort import tries
 from faults import COUNT
 
 import superpose
 from superpose.store import verify
 
 WORDS = ("sparsity=[0.0,0.5,0.9]", "seed=3", "compute.block=3")
+CALLS = [("open", 20), ("fsync", 1), ("fsync", 40), ("fsync", 95), ("replace", 60)]
+REMOVED = [".", "models.zarr", "models.zarr/linear", "models.zarr/linear/W", ".locks"]
 FAIL = "raise OSError(errno.{name}, os.strerror(errno.{name}), str(args[0]))"
 
 REMOVE = """
@@ -70,8 +73,8 @@ def refused(ended, *told: str) -> None:
     assert any(word in ended.told for word in told), ended.told
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kilobytes", [4, 24, 60, 120, 200, 280, 360, 440])
+@pytest.mark.faults
+@pytest.mark.parametrize("kilobytes", [4, 24, 60, 120, 200, 280, 360, 440][:: tries(1, 4)])
 def test_a_full_disk(runs, quiet, tmp_path, disk, kilobytes):
     laboratory.make(tmp_path)
     place, remount = disk
@@ -84,7 +87,7 @@ def test_a_full_disk(runs, quiet, tmp_path, disk, kilobytes):
     goes_on(runs, tmp_path, quiet, f"output={place}")
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_read_only_file_system(runs, quiet, tmp_path, disk):
     laboratory.make(tmp_path)
     place, remount = disk
@@ -97,9 +100,9 @@ def test_a_read_only_file_system(runs, quiet, tmp_path, disk):
     goes_on(runs, tmp_path, quiet, f"output={place}")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["EDQUOT", "EROFS", "EIO", "ENOSPC", "EMFILE"])
-@pytest.mark.parametrize("call, at", [("open", 20), ("fsync", 1), ("fsync", 40), ("fsync", 95), ("replace", 60)])
+@pytest.mark.faults
+@pytest.mark.parametrize("name", ["EIO", "EDQUOT", "EROFS", "ENOSPC", "EMFILE"][:: tries(1, 4)])
+@pytest.mark.parametrize("call, at", CALLS[:: tries(1, 2)])
 def test_an_error_of_the_system(runs, quiet, tmp_path, name, call, at):
     laboratory.make(tmp_path)
     fail = COUNT.format(call=call, at=at, do=f"import errno; {FAIL.format(name=name)}")
@@ -107,8 +110,8 @@ def test_an_error_of_the_system(runs, quiet, tmp_path, name, call, at):
     goes_on(runs, tmp_path, quiet)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("spare", [0, 2, 4, 8])
+@pytest.mark.faults
+@pytest.mark.parametrize("spare", [0, 2, 4, 8][:: tries(1, 3)])
 @pytest.mark.parametrize("at", [1, 60])
 def test_no_more_file_handles(runs, quiet, tmp_path, spare, at):
     laboratory.make(tmp_path)
@@ -120,8 +123,8 @@ def test_no_more_file_handles(runs, quiet, tmp_path, spare, at):
     goes_on(runs, tmp_path, quiet)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("what", [".", "models.zarr", "models.zarr/linear", "models.zarr/linear/W", ".locks"])
+@pytest.mark.faults
+@pytest.mark.parametrize("what", REMOVED[:: tries(1, 2)])
 def test_a_folder_removed_under_a_run(runs, quiet, tmp_path, what):
     laboratory.make(tmp_path)
     ended = runs.run(tmp_path, *WORDS, before=REMOVE.format(folder=os.fspath(tmp_path / "outputs/tiny" / what)))

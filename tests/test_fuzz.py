@@ -7,13 +7,14 @@ from typing import Any
 
 import fuzzing
 import pytest
+from effort import tries
 from hypothesis import strategies as st
 
 from superpose import catalogue, config
 from superpose.arguments import InputError
 from superpose.teaching import known_keys
 
-THROUGH_HYDRA, PLAIN, PARTS = 2_000, 10_000, 8
+THROUGH_HYDRA, PLAIN, PARTS = tries(2_000, 80), tries(10_000, 160), 8
 FAST = 10
 LONGEST = 4000
 BASES = (
@@ -26,7 +27,7 @@ BASES = (
     "model=gelu penalty=adversarial target=absolute_value init=notebook optimizer=adam weighting=last_feature",
 )
 WHOLE = ("compute.tile", "compute.shard", "compute.block", "compute.shards")  # which the schema holds to be integers
-PARTS_AND_WHOLE = [pytest.param(k, marks=pytest.mark.fuzz) for k in range(PARTS)]
+PARTS_AND_WHOLE = [pytest.param(k, marks=pytest.mark.faults) for k in range(PARTS)]
 
 
 def refused(error: ValueError) -> str:
@@ -107,18 +108,18 @@ def changed(settings: dict[str, Any], path: tuple[str, ...], value: Any) -> None
 
 
 @pytest.mark.parametrize("part", [-1, *PARTS_AND_WHOLE])
-def test_through_hydra(part):
+def test_through_hydra(part, record_property):
     cases = FAST if part < 0 else THROUGH_HYDRA // PARTS
     drawn = overrides()
     with config.session([]):
         counted = fuzzing.many(cases, drawn, hydra_case, part + 1)
-    print(counted.told(f"overrides through Hydra, part {part}"))
-    assert counted.cases >= cases and set(counted.ends) == {"composed", "refused"}
+    record_property("overrides through Hydra", dict(counted))
+    assert counted.total() >= cases and set(counted) == {"composed", "refused"}
 
 
 @pytest.mark.parametrize("part", [-1, *PARTS_AND_WHOLE])
 @pytest.mark.filterwarnings("ignore:overflow encountered")
-def test_without_hydra(part, composed):
+def test_without_hydra(part, composed, record_property):
     def case(drawn: tuple[int, list]) -> str:
         settings = copy.deepcopy(composed[drawn[0]])
         for path, value in drawn[1]:
@@ -131,5 +132,5 @@ def test_without_hydra(part, composed):
 
     cases = 2 * FAST if part < 0 else PLAIN // PARTS
     counted = fuzzing.many(cases, changes(composed), case, part + 1)
-    print(counted.told(f"settings without Hydra, part {part}"))
-    assert counted.cases >= cases and set(counted.ends) == {"made", "refused"}
+    record_property("settings without Hydra", dict(counted))
+    assert counted.total() >= cases and set(counted) == {"made", "refused"}

@@ -13,12 +13,13 @@ from typing import Any
 
 import fuzzing
 import pytest
+from effort import tries
 from hypothesis import strategies as st
 from test_faults_corruption import complete, loaded_right
 
 from superpose.store import StoreError, load, metadata, verify
 
-CASES, PARTS, FAST = 10_000, 8, 15
+CASES, PARTS, FAST = tries(10_000, 160), 8, 15
 MANY = 100
 """More blocks than this are not forged: to look for each takes long, and no wrong number comes of it."""
 COUNTS = ("blocks", "block_rows")
@@ -94,11 +95,20 @@ def opened(path: Path) -> str:
     return "read"
 
 
-@pytest.mark.parametrize("part", [-1, *(pytest.param(k, marks=pytest.mark.fuzz) for k in range(PARTS))])
-def test_over_stores(part, store, tmp_path):
+@pytest.mark.parametrize("size", [2**31, 2**62, True, -1, 1.0])
+def test_forged_sizes_are_refused_before_memory_is_taken(size, store, tmp_path):
+    path = tmp_path / "run"
+    shutil.copytree(store, path)
+    record = ("attributes", "superpose", "parts", "models", "loss_curve", "shape", 0)
+    change(path / "models.zarr/linear/zarr.json", record, size, forged=True)
+    assert opened(path) == "refused"
+
+
+@pytest.mark.parametrize("part", [-1, *(pytest.param(k, marks=pytest.mark.faults) for k in range(PARTS))])
+def test_over_stores(part, store, tmp_path, record_property):
     path, wanted = tmp_path / "run", load(store)
     shutil.copytree(store, path)
     cases = FAST if part < 0 else CASES // PARTS
     counted = fuzzing.many(cases, changes(store), lambda drawn: case(store, path, wanted, drawn), part + 1)
-    print(counted.told(f"zarr.json of a store, part {part}"))
-    assert counted.cases >= cases
+    record_property("zarr.json of a store", dict(counted))
+    assert counted.total() >= cases

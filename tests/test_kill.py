@@ -60,8 +60,8 @@ def test_killed_again_and_again_it_ends_with_the_same_arrays(tmp_path, quiet):
 ASKED = [
     (signal.SIGINT, 130),
     (signal.SIGTERM, 143),
-    pytest.param(signal.SIGUSR1, 128 + signal.SIGUSR1, marks=pytest.mark.slow),
-    pytest.param(signal.SIGUSR2, 128 + signal.SIGUSR2, marks=pytest.mark.slow),
+    pytest.param(signal.SIGUSR1, 128 + signal.SIGUSR1, marks=pytest.mark.faults),
+    pytest.param(signal.SIGUSR2, 128 + signal.SIGUSR2, marks=pytest.mark.faults),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Kill -9 at a hundred moments of a run of hundreds of blocks: each restart goes on, the arrays are a quiet run's."""
+"""Kill -9 at random moments of a run of hundreds of blocks: each restart goes on, the arrays are a quiet run's."""
 
 import os
 import random
@@ -7,13 +7,14 @@ import time
 
 import laboratory
 import pytest
+from effort import tries
 from faults import kill, killed_at
 
 import superpose
 from superpose.store import Store
 
-KILLS = 100
-BLOCKS = 240
+KILLS = tries(100, 10)
+BLOCKS = tries(240, 60)
 WORDS = ("sparsity=[0.0,0.5,0.9]", f"seed={BLOCKS // 3}", "compute.block=1", "compute.tile=1", "schedule.steps=5")
 WORDS = (*WORDS, "objective.batch=4", "compute.devices=1", "record.steps=[0]")
 
@@ -37,15 +38,15 @@ def count_done(folder) -> int:
     return Store.open(folder / "outputs/tiny").count_done("linear")[0]
 
 
-@pytest.mark.slow
-def test_killed_a_hundred_times(runs, quiet, tmp_path):
+@pytest.mark.faults
+def test_killed_often(runs, quiet, tmp_path, record_property):
     """Half of them by the clock, at any moment of a start or of training, half at the n-th file brought to the disk."""
     arrays, seconds, files = quiet
     draw, kills, rounds, done, folder = random.Random(0), 0, 0, 0, tmp_path / "0"
     laboratory.make(folder)
     while kills < KILLS:
         by_clock = kills % 2 == 0
-        before = "" if by_clock else killed_at(draw.randrange(1, max(2, 6 * files // KILLS)))
+        before = "" if by_clock else killed_at(draw.randrange(1, files // 16))
         child = runs.start(folder, *WORDS, before=before)
         if by_clock:
             time.sleep(draw.uniform(0, seconds / 5))
@@ -63,10 +64,10 @@ def test_killed_a_hundred_times(runs, quiet, tmp_path):
     assert ended.code == 0, ended.told
     assert laboratory.same(superpose.load(folder / "outputs/tiny"), arrays)
     assert superpose.store.verify(folder / "outputs/tiny") == []
-    print(f"{kills} kills, {rounds + 1} runs of {BLOCKS} blocks to the end, {KILLS + rounds + 1} starts, lost 0")
+    record_property("kill -9", {"kills": kills, f"runs of {BLOCKS} blocks gone on with to the end": rounds + 1})
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_killed_while_another_shard_works(runs, quiet, tmp_path):
     """The other shard does not notice; the killed one goes on."""
     arrays, _, files = quiet

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import xarray as xr
 from disk import Disk, trace
+from effort import tries
 from test_faults_corruption import complete, loaded_right
 
 from superpose.store import Store, load, verify
 
-STATES = 60
+STATES = tries(60, 10)
 SCRIPT = """
 import os, sys
 sys.path[:0] = sys.argv[2].split(os.pathsep)
@@ -43,8 +44,8 @@ def done_models(path: Path) -> int:
     return sum(int(store.table(v).done("models", range(store.blocks(v))).any(1).sum()) for v in store.variants)
 
 
-@pytest.mark.slow
-def test_a_power_cut_at_any_call(tmp_path, monkeypatch):
+@pytest.mark.faults
+def test_a_power_cut_at_any_call(tmp_path, monkeypatch, record_property):
     if shutil.which("strace") is None:
         pytest.skip("strace is not here: apt-get install strace")
     script, run = tmp_path / "write.py", tmp_path / "disk/outputs/run"
@@ -72,4 +73,4 @@ def test_a_power_cut_at_any_call(tmp_path, monkeypatch):
         xr.testing.assert_identical(load(path)["relu"], wanted["relu"])
         assert verify(path) == []
         shutil.rmtree(state)
-    print(f"{len(calls)} calls, {len(states)} states, {STATES} of them gone on from: 0 lost, 0 wrong")
+    record_property("power cut", {"system calls": len(calls), "states": len(states), "gone on from": STATES})

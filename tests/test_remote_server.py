@@ -16,7 +16,7 @@ from superpose.store import StoreError, arrays, copy
 
 pytest.importorskip("s3fs", reason="s3fs is not installed: make remote")
 moto_server = pytest.importorskip("moto.server", reason="moto's server is not installed: make remote")
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.faults
 NUMBERS = itertools.count()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -65,6 +66,30 @@ def test_a_killed_holder_frees_its_shard(tmp_path):
     with store.lock_shard(0, 1):
         assert json.loads(holder.read_text())["pid"] == os.getpid()
     assert not holder.exists()
+
+
+LEFT = [
+    '{"host": "another", "pid": 1, "start": "2020-01-01T00:00:00+00:00"}',
+    json.dumps({"host": socket.gethostname(), "pid": os.getppid(), "start": "2020-01-01T00:00:00+00:00"}),
+    "no JSON",
+    "",
+]
+"""Files of dead holders: of another host, with a pid that another process has now, and such as a power cut leaves."""
+
+
+@pytest.mark.parametrize("left", LEFT, ids=["another host", "a pid in use", "no JSON", "empty"])
+@pytest.mark.parametrize("name", ["shard-0-of-2.json", "shard-0-of-1.json"])
+def test_the_file_of_a_dead_holder_keeps_nobody_out(tmp_path, left, name):
+    """The operating system has freed the lock: what its file says, of this shard or one that shares blocks, is old."""
+    store = new(tmp_path)
+    folder = locks.folder(store.path)
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(left)
+    (folder / name).with_suffix(".lock").touch()
+    with store.lock_shard(0, 2):
+        locks.refuse_others(store.path, 0, 2)
+        assert json.loads((folder / "shard-0-of-2.json").read_text())["pid"] == os.getpid()
+    assert not list(folder.glob("*.json"))
 
 
 def test_half_written_files_of_dead_processes_go_and_of_live_ones_stay(tmp_path):

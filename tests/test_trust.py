@@ -95,7 +95,7 @@ TARGETS = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("override", TARGETS)
 def test_settings_of_a_stranger_make_components_alone(theirs, override, capsys):
     add_overrides(theirs, override)
@@ -179,7 +179,7 @@ def test_a_name_leads_nowhere_else(theirs, kind, capsys):
     every_command(theirs, capsys)
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.parametrize("what", ["linear", "linear/W", "linear/done/c.0", "linear/W/c.0.0.0"])
 def test_a_link_out_of_the_store_is_not_followed(theirs, tmp_path, what, capsys):
     place = theirs / "models.zarr" / what
@@ -190,7 +190,7 @@ def test_a_link_out_of_the_store_is_not_followed(theirs, tmp_path, what, capsys)
         superpose.load(theirs)
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_pickle_is_not_read(theirs, capsys):
     """As a chunk, as an array of objects, as a filter of a pickling codec."""
     (theirs / "models.zarr/linear/loss/c.0").write_bytes(pickle.dumps(Planted()))
@@ -228,7 +228,7 @@ def test_the_labelled_arrays_for_other_tools_run_nothing(theirs):
     assert "pickled" not in tree["linear"].load() and not (Path.cwd() / "planted").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 def test_a_terminal_is_told_no_commands(theirs, tmp_path, capsys):
     """Control characters in the notes of blocks, and markup, are shown as they are written."""
     assert printable("a\x1b[31m\x07ü\nb\u202e") == "a\\x1b[31m\\x07ü\nb\\u202e"

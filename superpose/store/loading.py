@@ -115,6 +115,8 @@ def _gather(
     table: Table, name: str, variable: Variable, blocks: list[int], done: np.ndarray, written: np.ndarray
 ) -> np.ndarray:
     """One variable of the rows `done` (block, block_rows), with fill values where its part is not `written`."""
+    for k in np.flatnonzero(written.any(1))[:1]:
+        table.chunk(name, blocks[k])  # refuses sizes that are not the chunk's, before memory is taken for them
     values = np.full((int(done.sum()), *variable.shape), labels.fill_value(variable.dtype), variable.dtype)
     ends = np.cumsum(done.sum(1))
     for k, block in enumerate(blocks):

@@ -127,6 +127,8 @@ def encode_variable(variable: Variable) -> dict[str, Any]:
 
 
 def decode_variable(record: Mapping[str, Any]) -> Variable:
+    if not all(type(size) is int and size >= 0 for size in record["shape"]):
+        raise ValueError(f"sizes are counts, got {record['shape']!r}")
     return Variable(tuple(record["dims"]), tuple(record["shape"]), np.dtype(record["dtype"]), record["attributes"])
 
 
