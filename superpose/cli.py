@@ -162,10 +162,10 @@ def measure(arguments: argparse.Namespace, console: Console) -> int:
 
 def copy(arguments: argparse.Namespace, console: Console) -> int:
     """The labelled arrays of a run, written to another place, read back and compared."""
-    from superpose import store
+    from superpose import selection, store
 
     tree = store.copy(arguments.path, arguments.target, replace=arguments.replace)
-    models = sum(int(node["loss"].notnull().sum()) for node in tree.children.values() if "loss" in node)
+    models = sum(int(selection.trained(node.to_dataset()).sum()) for node in tree.children.values() if "loss" in node)
     console.print(f"copied {models:,} models, read back and compared", highlight=False)
     console.print(f'superpose.load("{arguments.target}")', markup=False, highlight=False, soft_wrap=True)
     return 0

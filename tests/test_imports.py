@@ -105,7 +105,7 @@ ROOMS = {
     "command": "app arguments config devices interrupt launching printing searching store teaching",
     "hierarchy": "draws features geometry neurons objective program",
     "scorecard": "app arguments catalogue config devices experiment hierarchy store",
-    "cli": "app arguments catalogue command interrupt printing scorecard store",
+    "cli": "app arguments catalogue command interrupt printing scorecard selection store",
     "run": "command interrupt",
 }
 

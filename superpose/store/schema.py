@@ -11,6 +11,7 @@ import numpy as np
 
 from superpose.grid import Tile
 from superpose.labels import Variable
+from superpose.store import metadata
 from superpose.store.errors import StoreError
 
 MODELS = "models"
@@ -28,7 +29,7 @@ def check_names(names: Iterable[Any], what: str) -> None:
     """Refuse a name that cannot be a folder of a Zarr group, leads out of it, or cannot be shown."""
     for name in names:
         fits = isinstance(name, str) and re.fullmatch(r"[^\W_][^/\\]*", name) and name.isprintable()
-        if not fits or name == "zarr.json":
+        if not fits or name == metadata.FILE:
             told = "a letter or digit, then anything that can be printed but a slash"
             raise StoreError(f"A {what} is named by {told}; got {name!r}.")
 

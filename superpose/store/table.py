@@ -90,7 +90,7 @@ def described(group: Path) -> Iterator[None]:
     except StoreError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        told = f"{group / 'zarr.json'} does not describe a table ({' '.join(repr(error).split())[:200]})."
+        told = f"{group / FILE} does not describe a table ({' '.join(repr(error).split())[:200]})."
         raise StoreError(f"{told} Restore it from a copy, or type name=ANOTHER.") from error
 
 
