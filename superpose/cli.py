@@ -143,7 +143,7 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
 
     damages = store.verify(arguments.path)
     for damage in damages:
-        console.print(f"{damage.path}: {damage.what}", markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(f"{damage.path}: {damage.what}"), markup=False, highlight=False, soft_wrap=True)
     if damages:
         console.print("The command that made it, with repair=true, mends them; only damaged blocks are trained again.")
         return MISSING

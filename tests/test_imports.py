@@ -95,7 +95,7 @@ ROOMS = {
     "planning": "arguments components config continuing estimate experiment grid measuring models program reading"
     " store tuning",
     "forecast": "estimate measuring planning probing",
-    "console": "config experiment planning statistics",
+    "console": "config experiment planning statistics store",
     "devices": "arguments config console folders",
     "halving": "arguments config console planning store",
     "work": "config console experiment grid halving interrupt measuring planning store sweep",

@@ -37,6 +37,8 @@ def _advice(error: OSError) -> str:
         return (
             "Results are written there: choose a folder you may write to, with output=DIR, or change its permissions."
         )
+    if error.errno == errno.ELOOP:
+        return "It is a link, which could lead anywhere: put there what it names."
     if isinstance(error, FileNotFoundError | NotADirectoryError | FileExistsError):
         return "Check the path: output=DIR and name=STR say where results are."
     return "Nothing written before is lost: mend this, then give the same command to go on."

@@ -94,12 +94,13 @@ def described(group: Path) -> Iterator[None]:
         raise StoreError(f"{told} Restore it from a copy, or type name=ANOTHER.") from error
 
 
-def refuse_links(group: Path) -> None:
-    """Raise StoreError if the table of a variant, or an array of it, is a link: it could lead anywhere."""
-    with explained(group), os.scandir(group) as entries:
-        links = [group.name] if group.is_symlink() else [entry.name for entry in entries if entry.is_symlink()]
+def refuse_links(folder: Path, *more: str) -> None:
+    """Raise StoreError if a folder that is written to, an entry of it, or one of `more` further down, is a link."""
+    with explained(folder), os.scandir(folder) as entries:
+        names = [*(entry.name for entry in entries), *more]
+        links = [folder.name] if folder.is_symlink() else [name for name in names if (folder / name).is_symlink()]
     if links:
-        raise StoreError(f"{group} has the link {links[0]!r}. A table holds its own files: copy there what it names.")
+        raise StoreError(f"{folder} has the link {links[0]!r}. It holds its own files: copy there what it names.")
 
 
 @final
@@ -117,7 +118,7 @@ class Table:
     def read(cls, path: Path) -> "Table":
         """The variant as its record says. Raises StoreError, DamageError."""
         found = attributes(path)
-        refuse_links(path)
+        refuse_links(path, COPIES)
         with described(path):
             return cls._of(path, found.pop(RECORD), found)
 
