@@ -1,6 +1,7 @@
 """What one variant's table holds: its axes, tile, blocks, and the variables of each part."""
 
 import json
+import operator
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -128,7 +129,11 @@ def encode_variable(variable: Variable) -> dict[str, Any]:
 
 
 def decode_variable(record: Mapping[str, Any]) -> Variable:
-    return Variable(tuple(record["dims"]), tuple(record["shape"]), np.dtype(record["dtype"]), record["attributes"])
+    """A variable as a record says it. Raises LookupError, TypeError or ValueError where it says none."""
+    dims, shape = tuple(record["dims"]), tuple(int(operator.index(size)) for size in record["shape"])
+    if not all(isinstance(dim, str) for dim in dims) or min(shape, default=0) < 0:
+        raise ValueError(f"dims {dims} of sizes {shape}")
+    return Variable(dims, shape, np.dtype(record["dtype"]), {**record["attributes"]})
 
 
 def as_stored(variable: Variable) -> Variable:
