@@ -84,15 +84,11 @@ def carry_out(arguments: argparse.Namespace) -> int:
 
 
 def code_of(error: Exception) -> int:
-    """3 for a damaged file, 2 for what a person can mend, 1 for what broke."""
-    import yaml
-
+    """3 for a damaged file, else as a run's: 2 for bad input, 1 for what broke, as a full disk."""
     from superpose import command
     from superpose.store import DamageError
 
-    if isinstance(error, DamageError):
-        return MISSING
-    return 2 if isinstance(error, ValueError | OSError | yaml.YAMLError) else command.code_of(error)
+    return MISSING if isinstance(error, DamageError) else command.code_of(error)
 
 
 def list_experiments(arguments: argparse.Namespace, console: Console) -> int:

@@ -27,6 +27,10 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno == errno.ELOOP:  # the disk is well: what is asked for is refused
+            raise StoreError(
+                f"{error.filename or path} is a link, which is not followed: put there what it names."
+            ) from None
         raise StoreError(f"{error.filename or path}: {error.strerror or error}. {_advice(error)}") from error
 
 
@@ -37,8 +41,6 @@ def _advice(error: OSError) -> str:
         return (
             "Results are written there: choose a folder you may write to, with output=DIR, or change its permissions."
         )
-    if error.errno == errno.ELOOP:
-        return "It is a link, which could lead anywhere: put there what it names."
     if isinstance(error, FileNotFoundError | NotADirectoryError | FileExistsError):
         return "Check the path: output=DIR and name=STR say where results are."
     return "Nothing written before is lost: mend this, then give the same command to go on."
