@@ -248,19 +248,20 @@ def copies(store: Store) -> None:
 
 def labelled(folder: Path, models: int) -> list[dict[str, Any]]:
     """The labelled arrays of a table, in chunks of two sizes, with shards and without; written, and read back."""
-    store, standard, points = create(folder / "table", Size(models, 5_000)), arrays.CHUNK_BYTES, []
+    store, points = create(folder / "table", Size(models, 5_000)), []
+    standard = arrays.CHUNK_BYTES, arrays.SHARD_BYTES
     store.plan(LABEL, rows_of(models))
     copies(store)
     tree = load(store.path)
-    for chunk in (standard, standard // 16):
-        arrays.CHUNK_BYTES = chunk
+    for chunk in (standard[0], standard[0] // 16):
         for sharded in (True, False):
+            arrays.CHUNK_BYTES, arrays.SHARD_BYTES = chunk, standard[1] if sharded else chunk
             place = folder / f"{chunk}-{sharded}"
             place.mkdir()
-            seconds = {"write": timed(lambda to=place, whole=sharded: arrays.write(tree, Folder(to), sharded=whole))}
+            seconds = {"write": timed(lambda to=place: arrays.write(tree, Folder(to)))}
             seconds["read"] = timed(lambda at=place: arrays.read(Folder(at), at))
             points.append({"models": models, "chunk": chunk, "sharded": sharded, "seconds": seconds, **weigh(place)})
-    arrays.CHUNK_BYTES = standard
+    arrays.CHUNK_BYTES, arrays.SHARD_BYTES = standard
     return points
 
 

@@ -24,6 +24,7 @@ from superpose.interrupt import guarded
 from superpose.planning import Job, open_store, plan, roomy, where
 from superpose.printing import printable
 from superpose.store import Store, files, locks, sums
+from superpose.store.table import refuse_links
 from superpose.work import measure, note, train
 
 
@@ -123,7 +124,7 @@ def restore(folder: Path, console: Console) -> None:
     """Write the metadata of the run's tables again where it cannot be read."""
     for path in sorted(folder.glob("models*.zarr")):
         for mended in Store.restore(path):
-            console.print(f"mended: {where(mended)}", markup=False, highlight=False, soft_wrap=True)
+            console.print(printable(f"mended: {where(mended)}"), markup=False, highlight=False, soft_wrap=True)
 
 
 def repair(table: Store | None, console: Console) -> None:
@@ -134,7 +135,7 @@ def repair(table: Store | None, console: Console) -> None:
         damages = table.damage(variant)
         for damage in damages:
             told = f"damaged: {where(Path(damage.path))}: {damage.what}"
-            console.print(told, markup=False, highlight=False, soft_wrap=True)
+            console.print(printable(told), markup=False, highlight=False, soft_wrap=True)
         table.forget(variant, {damage.block for damage in damages})
 
 
@@ -149,6 +150,8 @@ def measure_again(folder: Path, *, trusted: bool = False) -> int:
         InputError, StoreError: there is no run, or it is another experiment's, or it asks for trust.
     """
     table = Store.open(folder)
+    if not trusted:
+        refuse_links(table.path.parent.resolve())
     root, overrides = written(table.path.parent / "config.yaml", trusted)
     known = os.environ.get("SUPERPOSE_PATH")
     if trusted:

@@ -84,15 +84,11 @@ def carry_out(arguments: argparse.Namespace) -> int:
 
 
 def code_of(error: Exception) -> int:
-    """3 for a damaged file, 2 for what a person can mend, 1 for what broke."""
-    import yaml
-
+    """3 for a damaged file, else as a run's: 2 for bad input, 1 for what broke, as a full disk."""
     from superpose import command
     from superpose.store import DamageError
 
-    if isinstance(error, DamageError):
-        return MISSING
-    return 2 if isinstance(error, ValueError | OSError | yaml.YAMLError) else command.code_of(error)
+    return MISSING if isinstance(error, DamageError) else command.code_of(error)
 
 
 def list_experiments(arguments: argparse.Namespace, console: Console) -> int:
@@ -143,7 +139,7 @@ def verify(arguments: argparse.Namespace, console: Console) -> int:
 
     damages = store.verify(arguments.path)
     for damage in damages:
-        console.print(f"{damage.path}: {damage.what}", markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(f"{damage.path}: {damage.what}"), markup=False, highlight=False, soft_wrap=True)
     if damages:
         console.print("The command that made it, with repair=true, mends them; only damaged blocks are trained again.")
         return MISSING
@@ -162,10 +158,10 @@ def measure(arguments: argparse.Namespace, console: Console) -> int:
 
 def copy(arguments: argparse.Namespace, console: Console) -> int:
     """The labelled arrays of a run, written to another place, read back and compared."""
-    from superpose import store
+    from superpose import selection, store
 
     tree = store.copy(arguments.path, arguments.target, replace=arguments.replace)
-    models = sum(int(node["loss"].notnull().sum()) for node in tree.children.values() if "loss" in node)
+    models = sum(int(selection.trained(node.to_dataset()).sum()) for node in tree.children.values() if "loss" in node)
     console.print(f"copied {models:,} models, read back and compared", highlight=False)
     console.print(f'superpose.load("{arguments.target}")', markup=False, highlight=False, soft_wrap=True)
     return 0

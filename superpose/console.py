@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,8 @@ from superpose import statistics
 from superpose.config import Run
 from superpose.experiment import Claim, Verdict
 from superpose.planning import Job, expected_seconds, where, working_bytes
+from superpose.store import files
+from superpose.store.errors import explained
 
 MOST_ROWS = 28
 MARKS = {True: "[green]holds[/]", False: "[red]does not hold[/]", None: "[yellow]not judgeable here[/]"}
@@ -36,20 +38,20 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def logged(path: Path) -> Iterator[None]:
-    """Everything logged by superpose goes to the end of a file, too."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    try:
-        yield
-    except BaseException as error:
-        log.error("%s: %s", type(error).__name__, error)
-        raise
-    finally:
-        log.removeHandler(handler)
-        handler.close()
+    """Everything logged by superpose goes to the end of a file, too. Raises StoreError: it cannot be, or is a link."""
+    with ExitStack() as stack:
+        with explained(path):
+            handler = logging.StreamHandler(stack.enter_context(open(path, "a", encoding="utf-8", opener=files.opener)))
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(handler)
+        stack.callback(log.removeHandler, handler)
+        log.setLevel(logging.INFO)
+        log.propagate = False
+        try:
+            yield
+        except BaseException as error:
+            log.error("%s: %s", type(error).__name__, error)
+            raise
 
 
 def show_plan(console: Console, run: Run, jobs: list[Job], devices: list, more: Sequence[str] = ()) -> None:

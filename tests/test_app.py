@@ -31,7 +31,7 @@ def test_a_run_ends_with_arrays_figure_settings_and_log(tmp_path):
     assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == [
         "arrays.zarr", "config.yaml", "figure.png", "figure.svg", "models.zarr", "run.log",
     ]  # fmt: skip
-    arrays = xr.open_datatree(folder / "arrays.zarr", engine="zarr", consolidated=False)
+    arrays = xr.open_datatree(folder / "arrays.zarr", engine="zarr")
     assert laboratory.same(tree, arrays)
     assert tree["linear"]["W"].dims == ("sparsity", "seed", "hidden", "feature")
     assert tree["linear"].sizes == {"sparsity": 3, "seed": 2, "hidden": 2, "feature": 4, "step": len(log_spaced(40))}

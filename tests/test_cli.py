@@ -1,14 +1,15 @@
 """The console script: list, status, verify, measure, and their exit codes."""
 
+import errno
 import os
 import signal
 
 import laboratory
 import pytest
+from test_store import fill, grid, new
 
 import superpose
 from superpose import cli
-from superpose.store import Store
 
 
 @pytest.fixture
@@ -30,8 +31,7 @@ def test_list_names_every_experiment_and_its_first_sentence(tmp_path, capsys, mo
 def test_status_counts_models(folder, capsys):
     assert cli.main(["status", str(folder)]) == 0
     assert "complete" in capsys.readouterr().out
-    store = Store.open(folder)
-    store.forget("linear", [0])
+    (folder / "models.zarr/linear/done/c.0").unlink()
     assert cli.main(["status", str(folder)]) == 3
     assert "continues it" in capsys.readouterr().out
 
@@ -85,6 +85,18 @@ def test_a_run_whose_settings_cannot_be_used_is_told(folder, settings, capsys):
     assert cli.main(["measure", str(folder)]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and len(error.splitlines()) < 25 and "Traceback" not in error
+
+
+@pytest.mark.parametrize("words", [["copy", "run", "there"], ["drop", "run", "seed=0"], ["merge", "both", "run"]])
+def test_a_full_disk_has_the_exit_code_that_it_has_in_a_run(words, tmp_path, monkeypatch, capsys):
+    fill(new(tmp_path / "run"), grid((0.5,), 2).rows())
+
+    def full(descriptor: int):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    assert cli.main(words) == 1
+    assert "free some space" in capsys.readouterr().err
 
 
 def test_a_signal_ends_with_its_code(monkeypatch, capsys):

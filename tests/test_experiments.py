@@ -61,7 +61,7 @@ def test_an_experiment_runs_draws_and_is_judged(name, tmp_path):
     tree = superpose.run_sweep([f"experiment={name}", "scale=smoke", f"output={tmp_path}", *SHORTER.get(name, [])])
     (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
     assert {"figure.png", "figure.svg", "arrays.zarr", "config.yaml"} <= {path.name for path in folder.iterdir()}
-    arrays = xr.open_datatree(folder / "arrays.zarr", engine="zarr", consolidated=False)
+    arrays = xr.open_datatree(folder / "arrays.zarr", engine="zarr")
     assert set(arrays.children) == set(tree.children)
     judged = load(name).judged(tree)
     assert judged

@@ -95,7 +95,7 @@ ROOMS = {
     "planning": "arguments components config continuing estimate experiment grid measuring models program reading"
     " store tuning",
     "forecast": "estimate measuring planning probing",
-    "console": "config experiment planning statistics",
+    "console": "config experiment planning statistics store",
     "devices": "arguments config console folders",
     "halving": "arguments config console planning store",
     "work": "config console experiment grid halving interrupt measuring planning store sweep",
@@ -105,7 +105,7 @@ ROOMS = {
     "command": "app arguments config devices interrupt launching printing searching store teaching",
     "hierarchy": "draws features geometry neurons objective program",
     "scorecard": "app arguments catalogue config devices experiment hierarchy store",
-    "cli": "app arguments catalogue command interrupt printing scorecard store",
+    "cli": "app arguments catalogue command interrupt printing scorecard selection store",
     "run": "command interrupt",
 }
 

@@ -1,12 +1,16 @@
 """Copies of labelled arrays: at a URL, in a folder, on an S3-compatible server; broken off, damaged, in the way."""
 
+import json
+from hashlib import sha256
+
 import numpy as np
 import pytest
 import xarray as xr
-from test_store import fill, grid, new
+from test_store import F4, W, fill, grid, new, train
 
 import superpose
 from superpose import cli
+from superpose.labels import Variable
 from superpose.store import DamageError, StoreError, arrays, copy, remote
 
 fsspec = pytest.importorskip("fsspec")
@@ -157,6 +161,71 @@ def test_damage_to_any_part_of_the_metadata_is_told(run, url):
     xr.testing.assert_identical(superpose.load(url), superpose.load(run))
 
 
+def test_damage_to_the_metadata_of_a_runs_arrays_is_told(run):
+    """As of a copy: any bit of what they say of themselves, and the digest that shows it."""
+    tree = superpose.store.write_arrays(run, run / "arrays.zarr")
+    for name in ("zarr.json", arrays.DIGEST):
+        file = run / "arrays.zarr" / name
+        whole = file.read_bytes()
+        for place in np.linspace(0, len(whole) - 1, 40, dtype=int):
+            file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+            with pytest.raises(DamageError, match=r"altered.*run's folder loads"):
+                superpose.load(run / "arrays.zarr")
+        file.write_bytes(whole)
+    xr.testing.assert_identical(superpose.load(run / "arrays.zarr"), tree)
+    (run / "arrays.zarr" / arrays.DIGEST).unlink()  # or never there, as in arrays of an older superpose
+    with pytest.raises(DamageError, match=r"lacks zarr.json.sha256.*run's folder loads"):
+        superpose.load(run / "arrays.zarr")
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("node_type",), "array"),
+        (("consolidated_metadata",), None),
+        (("consolidated_metadata", "metadata", "relu/W"), {}),
+        (("consolidated_metadata", "metadata", "relu/W", "shape"), "x"),
+        (("consolidated_metadata", "metadata", "relu/W", "chunk_grid", "configuration", "chunk_shape"), [0, 0, 0, 0]),
+        (("consolidated_metadata", "metadata", "relu/W", "codecs"), [{"name": "numcodecs.pickle"}]),
+    ],
+)
+def test_forged_metadata_is_refused_in_words(run, place, value):
+    """What it says is odd, and its digest fits."""
+    superpose.store.write_arrays(run, run / "arrays.zarr")
+    file = run / "arrays.zarr/zarr.json"
+    document = node = json.loads(file.read_bytes())
+    for key in place[:-1]:
+        node = node[key]
+    node[place[-1]] = value
+    file.write_text(json.dumps(document))
+    (run / "arrays.zarr" / arrays.DIGEST).write_text(sha256(file.read_bytes()).hexdigest())
+    with pytest.raises(StoreError):
+        superpose.load(run / "arrays.zarr")
+
+
+@pytest.mark.parametrize("error", [MemoryError("all"), TypeError("a bug of ours")])
+def test_what_no_address_could_mend_is_not_explained_by_the_address(run, url, monkeypatch, error):
+    def broken(*_, **__):
+        raise error
+
+    monkeypatch.setattr(arrays, "write", broken)
+    with pytest.raises(type(error), match=str(error)):
+        copy(run, url)
+
+
+def test_a_runs_own_arrays_are_no_place_for_a_copy(run, tmp_path):
+    """They have a list of checksums beside them, which would no longer fit."""
+    superpose.store.write_arrays(run, run / "arrays.zarr")
+    with pytest.raises(StoreError, match="Choose another place"):
+        copy(run, run / "arrays.zarr", replace=True)
+    assert superpose.store.verify(run) == []
+    (tmp_path / "empty").mkdir()
+    xr.testing.assert_identical(copy(run, tmp_path / "empty"), superpose.load(tmp_path / "empty"))
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="nothing was changed"):
+        copy(run, tmp_path / "file", replace=True)
+
+
 def test_errors_say_what_to_do(run, url, monkeypatch):
     with pytest.raises(StoreError, match="Protocol not known"):
         copy(run, "nowhere://bucket/run")
@@ -165,6 +234,19 @@ def test_errors_say_what_to_do(run, url, monkeypatch):
     monkeypatch.setattr(remote.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(StoreError, match=r"pip install 'superpose\[remote\]'"):
         superpose.load(url)
+
+
+def test_models_that_diverged_are_copied_and_counted(tmp_path, capsys):
+    """They have no loss; their importances say that they were trained."""
+    importance = {"feature_importance": Variable(("feature",), (5,), F4)}
+    store, rows = new(tmp_path, parts={"models": {**W, **importance}}, versions={}), grid((0.1, 0.9), 2).rows()
+    store.plan("relu", rows)
+    for block in store.missing("relu", rows):
+        found = train(store.rows("relu", block))
+        loss = np.where(store.rows("relu", block).seeds == 0, np.nan, found["loss"]).astype(F4)
+        store.write("relu", block, {**found, "loss": loss, "feature_importance": np.ones((len(loss), 5), F4)})
+    assert cli.main(["copy", str(tmp_path), str(tmp_path / "copy")]) == 0
+    assert "copied 4 models" in capsys.readouterr().out
 
 
 def test_the_command_tells_what_it_copied(run, url, capsys):

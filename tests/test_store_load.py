@@ -77,7 +77,7 @@ def test_arrays_are_written_whole_and_read_by_xarray(tmp_path):
         fill(store, grid(points, 3).rows())
         returned = write_arrays(tmp_path, tmp_path / "arrays.zarr")
         xr.testing.assert_identical(returned, load(tmp_path))
-        with xr.open_datatree(tmp_path / "arrays.zarr", engine="zarr", consolidated=False) as written:
+        with xr.open_datatree(tmp_path / "arrays.zarr", engine="zarr") as written:
             xr.testing.assert_identical(written.load(), load(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         ".arrays.zarr.sha256", ".locks", "arrays.zarr", "models.zarr",

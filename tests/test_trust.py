@@ -11,9 +11,10 @@ import laboratory
 import pytest
 import xarray as xr
 import yaml
+from rich.console import Console
 
 import superpose
-from superpose import app, cli, trust
+from superpose import app, cli, console, trust
 from superpose.printing import printable
 from superpose.store import StoreError, metadata
 
@@ -180,7 +181,7 @@ def test_a_name_leads_nowhere_else(theirs, kind, capsys):
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("what", ["linear", "linear/W", "linear/done/c.0", "linear/W/c.0.0.0"])
+@pytest.mark.parametrize("what", ["linear", "linear/W", "linear/done/c.0", "linear/W/c.0.0.0", "linear/seed/copies"])
 def test_a_link_out_of_the_store_is_not_followed(theirs, tmp_path, what, capsys):
     place = theirs / "models.zarr" / what
     place.rename(tmp_path / "outside")
@@ -188,6 +189,31 @@ def test_a_link_out_of_the_store_is_not_followed(theirs, tmp_path, what, capsys)
     assert "link" in every_command(theirs, capsys)
     with pytest.raises(StoreError, match="link"):
         superpose.load(theirs)
+
+
+@pytest.mark.parametrize(
+    "what", ["run.log", "config.yaml", "models.zarr", "arrays.zarr", ".locks", ".locks/table.lock"]
+)
+def test_what_a_run_writes_beside_its_table_is_no_link(theirs, tmp_path, what, capsys):
+    """Names of variants are logged, and a lock is emptied when it is taken: neither may reach a file of the user's."""
+    (tmp_path / "mine").write_text("mine")
+    for flag in (theirs / "models.zarr/linear").glob("*_done/c.0"):
+        flag.unlink()  # so that there is something to measure, and to log
+    if (theirs / what).exists():
+        (theirs / what).rename(tmp_path / "outside")
+    (theirs / what).symlink_to(tmp_path / "mine" if what in ("run.log", ".locks/table.lock") else tmp_path / "outside")
+    before = {path: path.read_bytes() for path in (tmp_path / "outside").rglob("*") if path.is_file()}
+    assert cli.main(["measure", str(theirs)]) == 2
+    assert "link" in capsys.readouterr().err
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert all(path.read_bytes() == data for path, data in before.items())
+
+
+def test_a_log_that_is_a_link_is_not_written(tmp_path):
+    (tmp_path / "run.log").symlink_to(tmp_path / "mine")
+    with pytest.raises(StoreError, match=r"run\.log.* link"), console.logged(tmp_path / "run.log"):
+        pass
+    assert not (tmp_path / "mine").exists()
 
 
 @pytest.mark.faults
@@ -206,6 +232,18 @@ def test_a_pickle_is_not_read(theirs, capsys):
         every_command(theirs, capsys)
     with pytest.raises(StoreError):
         superpose.load(theirs)
+
+
+def test_verify_and_repair_tell_a_terminal_no_commands(theirs, capsys):
+    """The list of checksums names files as a stranger likes."""
+    (theirs / ".arrays.zarr.sha256").write_text("0" * 64 + "  arrays.zarr/\x1b[2J\x1b]0;x\x07\n")
+    assert cli.main(["verify", str(theirs)]) == 3
+    label = "\x1b[2Jlinear"
+    (theirs / "models.zarr" / label / "seed/copies").mkdir(parents=True)
+    shutil.copyfile(theirs / "models.zarr/zarr.json", theirs / "models.zarr" / label / "seed/copies/zarr.json")
+    app.restore(theirs, Console())
+    told = capsys.readouterr().out
+    assert "\x1b" not in told and "\\x1b[2J" in told and "mended" in told
 
 
 def test_attributes_are_data(theirs, capsys):

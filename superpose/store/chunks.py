@@ -5,7 +5,6 @@
 Reading 10^4 small chunks takes 0.4 s so, and 5 s through zarr. Any other reader of Zarr v3 reads the same files.
 """
 
-import os
 from pathlib import Path
 
 import google_crc32c
@@ -18,13 +17,12 @@ from zarr.storage import MemoryStore
 from superpose.labels import Variable, fill_value
 from superpose.store import metadata
 from superpose.store.errors import DamageError, damaged, explained
-from superpose.store.files import Folder
+from superpose.store.files import Folder, opener
 from superpose.store.files import write as write_file
 from superpose.store.schema import encode
 
 WRITE_EMPTY = {"array.write_empty_chunks": True}
 CHECKSUM_BYTES = 4
-NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 def chunk_path(array: Path, block: int, dims: int) -> Path:
@@ -40,7 +38,7 @@ def read(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> np.ndarray:
     """
     with explained(path):
         try:
-            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | NO_LINK)) as file:
+            with open(path, "rb", opener=opener) as file:
                 data = file.read()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise damaged(path, "is missing") from error
@@ -64,10 +62,13 @@ def put(path: Path, values: np.ndarray) -> None:
     write_file(path, bytes(body) + google_crc32c.value(bytes(body)).to_bytes(CHECKSUM_BYTES, "little"))
 
 
-def fits(array: Path, variable: Variable, chunk: tuple[int, ...], rows: int) -> bool:
-    """Whether the array's zarr.json is as it was written, and describes these chunks and at least `rows` rows."""
+def fits(array: Path, variable: Variable, chunk: tuple[int, ...], rows: int, *, sealed: bool = True) -> bool:
+    """Whether the array's zarr.json is as it was written, and describes these chunks and at least `rows` rows.
+
+    `sealed`: whether one without a seal, as arrays of the format before this one have, is none of these.
+    """
     try:
-        found = metadata.get(array / metadata.FILE)
+        found = metadata.get(array / metadata.FILE, sealed=sealed)
         same_type = found["data_type"] == np.dtype(variable.dtype).name
         same_chunks = found["chunk_grid"]["configuration"]["chunk_shape"] == list(chunk)
         return same_type and same_chunks and found["shape"][1:] == list(chunk[1:]) and found["shape"][0] >= rows
@@ -81,7 +82,7 @@ def reach(group: Path, name: str, variable: Variable, block_rows: int, rows: int
     if fits(group / name, variable, chunk, rows):
         return
     if fits(group / name, variable, chunk, 0):
-        metadata.put(file, metadata.get(file) | {"shape": [rows, *variable.shape]})
+        metadata.put(file, metadata.get(file, sealed=True) | {"shape": [rows, *variable.shape]})
     else:
         create(group, name, ("model", *variable.dims), (rows, *variable.shape), chunk, variable)
 
@@ -112,7 +113,7 @@ def write(group: Path, name: str, variable: Variable, block_rows: int, block: in
     """
     rows = max(-(-len(values) // block_rows), 1) * block_rows
     first = block * block_rows
-    if not fits(group / name, variable, (block_rows, *variable.shape), first + rows):
+    if not fits(group / name, variable, (block_rows, *variable.shape), first + rows, sealed=False):
         raise damaged(group / name / metadata.FILE, "is missing or altered")
     filled = np.full((rows, *variable.shape), fill_value(variable.dtype), variable.dtype)
     filled[: len(values)] = values

@@ -12,7 +12,7 @@ from pathlib import Path
 import xarray as xr
 from zarr.abc.store import Store
 
-from superpose.store import arrays, remote
+from superpose.store import arrays, metadata, remote, sums
 from superpose.store.errors import StoreError, explained
 from superpose.store.files import Folder, built
 from superpose.store.loading import load
@@ -41,35 +41,39 @@ def copy(path: str | Path, target: str | Path, *, replace: bool = False) -> xr.D
 
 def _to_folder(tree: xr.DataTree, target: Path, replace: bool) -> None:
     with explained(target):
-        if target.exists():
+        if sums.place(target).exists():
+            raise StoreError(f"{target} belongs to the run there, which writes it itself. Choose another place.")
+        if target.exists() and not _is_empty(target):
             _refuse(Folder(target, read_only=True), target, replace)
     with built(target) as new:
         arrays.write(tree, Folder(new))
-        arrays.seal(Folder(new), (new / remote.METADATA).read_bytes())
         _compare(tree, arrays.read(Folder(new), target), str(target))
 
 
 def _to_url(tree: xr.DataTree, url: str, replace: bool) -> None:
     store = remote.at(url, read_only=False)
     there = remote.keys(store)
-    if there and (arrays.MARK not in there or remote.METADATA in there):
+    if there and (arrays.MARK not in there or metadata.FILE in there):
         _refuse(store, url, replace)
     remote.put(store, arrays.MARK, b"")
     remote.clear(store, keep=arrays.MARK)
     late = remote.Late(store)
     arrays.write(tree, late)
     _compare(tree, arrays.read(late, url), url)
-    arrays.seal(store, late.root())
     late.publish()
     remote.delete(store, arrays.MARK)
 
 
 def _refuse(store: Store, target: str | Path, replace: bool) -> None:
     """Raise StoreError, unless what is at the target is a copy that may go; a damaged one, too, has its digest."""
-    if not arrays.ours(remote.get(store, remote.METADATA)) and remote.get(store, arrays.DIGEST) is None:
+    if not arrays.ours(remote.get(store, metadata.FILE)) and remote.get(store, arrays.DIGEST) is None:
         raise StoreError(f"{target} holds something that is no copy of a run: nothing was changed. Choose another.")
     if not replace:
         raise StoreError(f"{target} holds a copy. Type --replace to write it anew, or choose another place.")
+
+
+def _is_empty(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())
 
 
 def _compare(tree: xr.DataTree, back: xr.DataTree, target: str) -> None:

@@ -1,6 +1,6 @@
 """Verify a table, and what is written of it: every file that should be there, read and checked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -8,7 +8,7 @@ from typing import Any, final
 from superpose.store import chunks, metadata, sums
 from superpose.store.errors import DamageError
 from superpose.store.schema import MODELS, ORIGIN, flag
-from superpose.store.table import RECORD, ROOT_COPY, Table, attributes, locate
+from superpose.store.table import RECORD, ROOT_COPY, Table, attributes, described, locate, variants
 
 
 @final
@@ -37,10 +37,10 @@ def verify(path: str | Path) -> list[Damage]:
         Damage("", None, "", file, what) for name in sums.SUMMED for file, what in sums.altered(root.parent / name)
     ]
     try:
-        variants = attributes(root)[RECORD]["variants"]
+        names = variants(root, attributes(root)[RECORD])
     except DamageError as error:
         return [_told(error, "", None, "", root / metadata.FILE), *beside]
-    return [damage for variant in variants for damage in _variant(root / variant)] + beside
+    return [damage for name in names for damage in _variant(root / name)] + beside
 
 
 def _variant(path: Path) -> list[Damage]:
@@ -52,7 +52,13 @@ def _variant(path: Path) -> list[Damage]:
 
 def scan(table: Table) -> list[Damage]:
     """Read every file of a table that should be there: metadata, coordinates, columns, flags, what flags stand for."""
-    return [*_metadata(table), *_coordinates(table), *_copies(table), *_blocks(table)]
+    with described(table.path):
+        return [*_metadata(table), *_coordinates(table), *_copies(table), *_blocks(table, range(table.blocks))]
+
+
+def damaged(table: Table, blocks: Iterable[int]) -> set[int]:
+    """Those of the blocks of which a file is damaged."""
+    return {damage.block for damage in _blocks(table, blocks) if damage.block is not None}
 
 
 def _metadata(table: Table) -> Iterator[Damage]:
@@ -60,7 +66,7 @@ def _metadata(table: Table) -> Iterator[Damage]:
     arrays = {name: (v, (size, *v.shape), table.blocks * size) for name, v in table.schema.arrays.items()}
     arrays |= {name: (v, v.shape, v.shape[0]) for name, v in table.dims.items()}
     for name, (variable, chunk, rows) in arrays.items():
-        if not chunks.fits(table.path / name, variable, chunk, rows):
+        if not chunks.fits(table.path / name, variable, chunk, rows, sealed=table.sealed):
             path = table.path / name / metadata.FILE
             yield Damage(table.path.name, None, name, path, "is missing or altered")
 
@@ -72,18 +78,18 @@ def _coordinates(table: Table) -> Iterator[Damage]:
 
 
 def _copies(table: Table) -> Iterator[Damage]:
-    """Those that are there: a table of an older format has none before it grows."""
+    """All of them; of a table of the format before this one, which may have none, those that are there."""
     for path in (table.copies / metadata.FILE, table.copies / ROOT_COPY):
-        if path.exists():
-            yield from _read(lambda path=path: metadata.get(path), table, None, "", path)
+        if table.sealed or path.exists():
+            yield from _read(lambda path=path: metadata.get(path, sealed=True), table, None, "", path)
     for name in table.dims:
         path = table.coordinate_copy(name)
-        if path.exists():
+        if table.sealed or path.exists():
             yield from _read(lambda path=path, name=name: table.coordinate(path, name), table, None, name, path)
 
 
-def _blocks(table: Table) -> Iterator[Damage]:
-    for block in range(table.blocks):
+def _blocks(table: Table, blocks: Iterable[int]) -> Iterator[Damage]:
+    for block in blocks:
         for name in _expected(table, block):
             path = table.chunk_path(name, block)
             yield from _read(lambda name=name, block=block: table.chunk(name, block), table, block, name, path)

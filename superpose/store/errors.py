@@ -27,6 +27,10 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno == errno.ELOOP:  # the disk is well: what is asked for is refused
+            raise StoreError(
+                f"{error.filename or path} is a link, which is not followed: put there what it names."
+            ) from None
         raise StoreError(f"{error.filename or path}: {error.strerror or error}. {_advice(error)}") from error
 
 

@@ -16,12 +16,18 @@ from zarr.storage import LocalStore
 
 from superpose.store.errors import explained
 
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 PARTIAL = re.compile(r"\.[0-9a-f]{32}\.partial$")
 
 
 def partial(path: Path) -> Path:
     """A new name beside `path` for what is not complete; a kill may leave it behind, and `clean` removes it."""
     return path.with_name(f"{path.name}.{uuid4().hex}.partial")
+
+
+def opener(path: str, flags: int) -> int:
+    """For `open`: what is opened is no link."""
+    return os.open(path, flags | NO_LINK, 0o666)
 
 
 def sync(folder: Path) -> None:

@@ -20,7 +20,7 @@ from superpose.store.errors import DamageError, StoreError
 from superpose.store.files import remove
 from superpose.store.identity import digest
 from superpose.store.schema import MODELS, Schema, as_stored, encode, flag
-from superpose.store.table import FORMAT, RECORD, ROOT_COPY, Table, copies
+from superpose.store.table import FORMAT, RECORD, ROOT_COPY, Table, copies, reads
 
 
 def begin(path: Path, identity: Mapping[str, Any], schemas: Mapping[str, Schema]) -> None:
@@ -166,11 +166,11 @@ def forget(table: Table, blocks: Iterable[int]) -> None:
 
 
 def mend(table: Table) -> None:
-    """Write every zarr.json, coordinate and copy that is missing or damaged, and the record."""
+    """Write every zarr.json, coordinate and copy that is missing, damaged or without a seal, and the record."""
     lengthen(table, table.schema.arrays)
     put_coordinates(table, {name: (variable.dims, kept(table, name)) for name, variable in table.dims.items()})
-    table.save()
-    metadata.put(table.copies / ROOT_COPY, metadata.get(table.path.parent / metadata.FILE))
+    metadata.put(table.copies / ROOT_COPY, metadata.get(table.path.parent / metadata.FILE, sealed=False))
+    replace(table, sealed=True).save()
 
 
 def kept(table: Table, name: str) -> np.ndarray:
@@ -184,16 +184,9 @@ def kept(table: Table, name: str) -> np.ndarray:
 def restore(root: Path) -> list[Path]:
     """Write again, from its copy, each group's zarr.json that cannot be read; which those are."""
     mended = []
-    for group in (root, *(path for path in sorted(root.iterdir()) if path.is_dir())):
-        copy = next(filter(_reads, copies(group)), None)
-        if copy is not None and not _reads(group / metadata.FILE):
-            metadata.put(group / metadata.FILE, metadata.get(copy))
+    for group in (root, *(path for path in sorted(root.iterdir()) if path.is_dir() and not path.is_symlink())):
+        found = copies(group)
+        if found and not reads(group / metadata.FILE):
+            metadata.put(group / metadata.FILE, metadata.get(found[0], sealed=True))
             mended.append(group / metadata.FILE)
     return mended
-
-
-def _reads(path: Path) -> bool:
-    try:
-        return bool(metadata.get(path))
-    except DamageError:
-        return False

@@ -10,7 +10,7 @@ from zarr.storage import LocalStore
 from superpose import labels
 from superpose.grid import Rows
 from superpose.labels import Variable
-from superpose.store import arrays, locks, match, remote, sums
+from superpose.store import arrays, locks, match, metadata, remote, sums
 from superpose.store.errors import StoreError, explained
 from superpose.store.files import Folder, built
 from superpose.store.schema import MODELS
@@ -67,7 +67,7 @@ def load_rows(path: str | Path, variant: str, rows: Rows, names: Collection[str]
 def write_arrays(path_models: str | Path, path_arrays: str | Path) -> xr.DataTree:
     """Write what `load` gives as a Zarr v3 hierarchy of its own, replacing the last one at once; returns it.
 
-    `xarray.open_datatree(path_arrays, engine="zarr", consolidated=False)` reads it back.
+    `xarray.open_datatree(path_arrays, engine="zarr")` reads it back.
 
     Raises:
         StoreError, DamageError: as `load`, or `path_arrays` cannot be written.
@@ -85,7 +85,7 @@ def write_arrays(path_models: str | Path, path_arrays: str | Path) -> xr.DataTre
 def _is_written(path: Path) -> bool:
     """Whether labelled arrays, and no table, are at `path`."""
     with explained(path):
-        root = path / remote.METADATA
+        root = path / metadata.FILE
         return (path / arrays.DIGEST).is_file() or (root.is_file() and arrays.ours(root.read_bytes()))
 
 

@@ -34,7 +34,7 @@ def folder(path: Path) -> Path:
 @contextmanager
 def exclusive(path: Path, patience: float | None = None) -> Iterator[None]:
     """Hold the table's lock: creation, growth, a measure's reset, arrays.zarr. Raises Busy after five minutes."""
-    lock = FileLock(folder(path) / "table.lock")
+    lock = _lock(folder(path) / "table.lock")
     with explained(path):
         files.make(folder(path))
         try:
@@ -77,7 +77,7 @@ def shard(path: Path, number: int, shards: int) -> Iterator[None]:
             f"Shards are numbered 0 ... {shards - 1}, got compute.shard={number} with compute.shards={shards}."
         )
     holder = folder(path) / f"shard-{number}-of-{shards}.json"
-    lock = FileLock(holder.with_suffix(".lock"))
+    lock = _lock(holder.with_suffix(".lock"))
     with exclusive(path):
         _acquire(lock, holder, path)
         try:
@@ -101,6 +101,14 @@ def refuse_others(path: Path, number: int, shards: int) -> None:
         _refuse_if_held(other, path)
 
 
+def _lock(file: Path) -> FileLock:
+    """The lock of a file. Raises StoreError where it or its folder is a link: to take it empties what that names."""
+    for place in (file.parent, file):
+        if place.is_symlink():
+            raise StoreError(f"{place} is a link, which could lead anywhere. Remove it: it is made anew.")
+    return FileLock(file)
+
+
 def _acquire(lock: FileLock, holder: Path, path: Path) -> None:
     with explained(path):
         try:
@@ -120,7 +128,7 @@ def _overlapping(mine: Path, number: int, shards: int) -> list[Path]:
 
 
 def _refuse_if_held(holder: Path, path: Path) -> None:
-    lock = FileLock(holder.with_suffix(".lock"))
+    lock = _lock(holder.with_suffix(".lock"))
     _acquire(lock, holder, path)
     holder.unlink(missing_ok=True)
     lock.release()

@@ -23,7 +23,7 @@ def group(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
 
 
-def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
+def with_seal(document: Mapping[str, Any]) -> dict[str, Any]:
     """The document with its seal."""
     plain = {key: value for key, value in document["attributes"].items() if key != SEAL}
     content = {**document, "attributes": plain}
@@ -32,7 +32,7 @@ def sealed(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def encoded(document: Mapping[str, Any]) -> bytes:
     """The document with its seal, as it is written."""
-    return json.dumps(sealed(document), indent=2).encode()
+    return json.dumps(with_seal(document), indent=2).encode()
 
 
 def put(path: Path, document: Mapping[str, Any]) -> None:
@@ -40,11 +40,14 @@ def put(path: Path, document: Mapping[str, Any]) -> None:
     write(path, encoded(document))
 
 
-def get(path: Path) -> dict[str, Any]:
-    """What a zarr.json says; without a seal, if it has none.
+def get(path: Path, *, sealed: bool) -> dict[str, Any]:
+    """What a zarr.json says.
+
+    Args:
+        sealed: whether it must have a seal, as all have in a table of this format.
 
     Raises:
-        DamageError: it is missing, no JSON, or differs from its seal.
+        DamageError: it is missing, no JSON, differs from its seal, or lacks it.
     """
     with explained(path):
         try:
@@ -55,9 +58,12 @@ def get(path: Path) -> dict[str, Any]:
             raise damaged(path, "is a folder") from error
     try:
         document = json.loads(text)
-        intact = SEAL not in document["attributes"] or document == sealed(document)
+        seals = SEAL in document["attributes"]
+        intact = not seals or document == with_seal(document)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise damaged(path, "is cut short or altered (it cannot be read)") from error
     if not intact:
         raise damaged(path, "is altered (its sha256 differs)")
+    if sealed and not seals:
+        raise damaged(path, "is altered (it has lost its sha256)")
     return document

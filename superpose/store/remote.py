@@ -16,9 +16,11 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import FsspecStore, MemoryStore, WrapperStore
 
+from superpose.store import metadata
 from superpose.store.errors import StoreError
 
-METADATA = "zarr.json"
+NO_STORES = ("builtins", "numpy", "xarray", "zarr")
+"""Packages whose errors say nothing of a place."""
 
 
 def is_url(path: str | Path) -> bool:
@@ -27,7 +29,10 @@ def is_url(path: str | Path) -> bool:
 
 @contextmanager
 def explained(url: str) -> Iterator[None]:
-    """Turn whatever goes wrong at `url` into a `StoreError`: each kind of store has errors of its own."""
+    """Turn what goes wrong at `url` into a `StoreError`: an `OSError`, or an error of the store's own package.
+
+    A full memory, or a bug here or in a library of ours, is no matter of the address.
+    """
     try:
         yield
     except StoreError:
@@ -35,6 +40,8 @@ def explained(url: str) -> Iterator[None]:
     except ImportError as error:
         raise StoreError(f"{url} needs a package: {error}. For s3, type pip install 'superpose[remote]'.") from error
     except Exception as error:
+        if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] in NO_STORES:
+            raise
         raise StoreError(
             f"{url}: {str(error) or type(error).__name__}. Check the address, that its bucket is there, and what gives"
             " you access (of s3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, and AWS_ENDPOINT_URL of a server other than"
@@ -47,7 +54,10 @@ def at(url: str, *, read_only: bool) -> FsspecStore:
     if importlib.util.find_spec("fsspec") is None:
         raise StoreError(f"{url} needs fsspec. Type pip install 'superpose[remote]'.")
     with explained(url):
-        store = FsspecStore.from_url(url.rstrip("/"), read_only=read_only)
+        try:
+            store = FsspecStore.from_url(url.rstrip("/"), read_only=read_only)
+        except ValueError as error:  # fsspec knows no such kind
+            raise StoreError(f"{url}: {error}. Give a folder, or a URL as s3://bucket/run.") from error
         store.fs.invalidate_cache()  # of what other processes have put there since
         return store
 
@@ -78,7 +88,7 @@ def delete(store: FsspecStore, key: str) -> None:
 
 def clear(store: FsspecStore, keep: str) -> None:
     """Remove everything but `keep`; what makes it readable goes first, the root's metadata before all."""
-    for key in sorted(keys(store) - {keep}, key=lambda key: (not key.endswith(METADATA), key.count("/"), key)):
+    for key in sorted(keys(store) - {keep}, key=lambda key: (not key.endswith(metadata.FILE), key.count("/"), key)):
         delete(store, key)
 
 
@@ -95,7 +105,7 @@ class Late(WrapperStore[Store]):
 
     def of(self, key: str) -> Store:
         """Where a file lies."""
-        return self.held if key.endswith(METADATA) else self._store
+        return self.held if key.endswith(metadata.FILE) else self._store
 
     async def get(self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None) -> Buffer | None:
         return await self.of(key).get(key, prototype, byte_range)
@@ -117,10 +127,6 @@ class Late(WrapperStore[Store]):
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         for name in {name for store in (self._store, self.held) async for name in store.list_dir(prefix)}:
             yield name
-
-    def root(self) -> bytes:
-        """The root's metadata."""
-        return get(self.held, METADATA) or b""
 
     def publish(self) -> None:
         """Write the metadata, the root's last."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from superpose.grid import Tile
 from superpose.labels import Variable
+from superpose.store import metadata
 from superpose.store.errors import StoreError
 
 MODELS = "models"
@@ -28,7 +29,7 @@ def check_names(names: Iterable[Any], what: str) -> None:
     """Refuse a name that cannot be a folder of a Zarr group, leads out of it, or cannot be shown."""
     for name in names:
         fits = isinstance(name, str) and re.fullmatch(r"[^\W_][^/\\]*", name) and name.isprintable()
-        if not fits or name == "zarr.json":
+        if not fits or name == metadata.FILE:
             told = "a letter or digit, then anything that can be printed but a slash"
             raise StoreError(f"A {what} is named by {told}; got {name!r}.")
 
@@ -127,9 +128,11 @@ def encode_variable(variable: Variable) -> dict[str, Any]:
 
 
 def decode_variable(record: Mapping[str, Any]) -> Variable:
-    if not all(type(size) is int and size >= 0 for size in record["shape"]):
-        raise ValueError(f"sizes are counts, got {record['shape']!r}")
-    return Variable(tuple(record["dims"]), tuple(record["shape"]), np.dtype(record["dtype"]), record["attributes"])
+    """A variable as a record says it. Raises LookupError, TypeError or ValueError where it says none."""
+    dims, shape = tuple(record["dims"]), tuple(record["shape"])
+    if not all(isinstance(dim, str) for dim in dims) or not all(type(size) is int and size >= 0 for size in shape):
+        raise ValueError(f"dims {dims} of sizes {shape}")
+    return Variable(dims, shape, np.dtype(record["dtype"]), {**record["attributes"]})
 
 
 def as_stored(variable: Variable) -> Variable:

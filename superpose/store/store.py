@@ -20,7 +20,7 @@ from superpose.store.errors import StoreError
 from superpose.store.files import built
 from superpose.store.identity import compare
 from superpose.store.schema import MODELS, ORIGIN, Schema, check_names, encode, flag
-from superpose.store.table import RECORD, Table, attributes, described, locate
+from superpose.store.table import RECORD, Table, attributes, described, locate, variants
 
 
 @final
@@ -80,17 +80,15 @@ class Store:
     @property
     def variants(self) -> tuple[str, ...]:
         """The names of the variants. Raises StoreError where the table has gone, or another has taken its place."""
-        with described(self.path):
-            record = attributes(self.path)[RECORD]
-            if record.get("made") != self.made:
-                raise StoreError(f"{self.path} was removed and made anew while this ran. Give the same command again.")
-            names = tuple(record["variants"])
-            check_names(names, "variant")
-        return names
+        record = attributes(self.path)[RECORD]
+        if record.get("made") != self.made:
+            raise StoreError(f"{self.path} was removed and made anew while this ran. Give the same command again.")
+        return variants(self.path, record)
 
     @property
     def identity(self) -> dict[str, Any]:
-        return attributes(self.path)["identity"]
+        with described(self.path):
+            return dict(attributes(self.path)["identity"])
 
     def check_identity(self, identity: Mapping[str, Mapping]) -> None:
         """Raise StoreError unless `identity` is the table's, naming the keys that differ and what to type."""
@@ -239,11 +237,13 @@ class Store:
     def forget(self, variant: str, blocks: Iterable[int | None]) -> None:
         """Clear the done flags of damaged blocks, so that the next run trains them again, and mend every zarr.json.
 
-        Takes the blocks of `damage` as they are; None, an array's zarr.json, costs no model.
+        Takes the blocks of `damage` as they are; None, an array's zarr.json, costs no model. A block that is whole by
+        now, since another process forgot and trained it again, is kept.
         A block whose rows cannot be read is given up: the next `plan` enters its models again.
         """
         with locks.exclusive(self.path):
-            grow.forget(self.table(variant), {block for block in blocks if block is not None})
+            table = self.table(variant)
+            grow.forget(table, damage.damaged(table, {block for block in blocks if block is not None}))
 
     def record(self, variant: str, block: int, note: Mapping[str, Any]) -> None:
         """Note what a block was made with (versions, device kind). Each distinct note is kept once."""

@@ -5,6 +5,7 @@ The record is one attribute of the group, replaced whole. Its `blocks` says how 
 groups' zarr.json and the coordinates, lies in seed/copies, where no reader of Zarr looks.
 """
 
+import operator
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,14 +18,14 @@ import numpy as np
 from superpose.grid import Rows, Tile
 from superpose.labels import Variable
 from superpose.store import chunks, metadata
-from superpose.store.errors import DamageError, StoreError, damaged, explained
+from superpose.store.errors import DamageError, StoreError, explained
 from superpose.store.metadata import FILE, SEAL
 from superpose.store.schema import MODELS, ORIGIN, Schema, check_names, decode_variable, encode_variable, flag
 
 RECORD = "superpose"
 FORMAT = 3
 UNSEALED = 2
-"""The format before this one, without seals: it is read, and a variant's next change makes it this one."""
+"""The format before this one, without seals: it is read and grows as it is; `grow.mend` makes it this one."""
 COPIES = "seed/copies"
 ROOT_COPY = "root.zarr.json"
 
@@ -49,14 +50,31 @@ def attributes(group: Path) -> dict[str, Any]:
             f"{group / FILE} has format {version}, this version of superpose reads {FORMAT}. Use the version that"
             " wrote it."
         )
-    if version == FORMAT and SEAL not in found:
-        raise damaged(group / FILE, "is altered (it has lost its sha256)")
     return {key: value for key, value in found.items() if key != SEAL}
 
 
 def copies(group: Path) -> list[Path]:
-    """The copies of a group's zarr.json that are there."""
-    return [path for path in (group / COPIES / FILE, *group.glob(f"*/{COPIES}/{ROOT_COPY}")) if path.exists()]
+    """The copies of a group's zarr.json that can be read."""
+    return [
+        path for path in (group / COPIES / FILE, *group.glob(f"*/{COPIES}/{ROOT_COPY}")) if reads(path, sealed=True)
+    ]
+
+
+def reads(path: Path, *, sealed: bool = False) -> bool:
+    """Whether a zarr.json of a group is as it was written; without `sealed`, one of the format before needs no seal."""
+    try:
+        _record(path, sealed=sealed)
+    except (DamageError, LookupError, TypeError):
+        return False
+    return True
+
+
+def _record(path: Path, *, sealed: bool) -> dict[str, Any]:
+    """A group's zarr.json. Raises DamageError, and LookupError or TypeError where it has no record."""
+    found = metadata.get(path, sealed=sealed)
+    if found["attributes"][RECORD]["format"] == FORMAT and SEAL not in found["attributes"]:
+        return metadata.get(path, sealed=True)
+    return found
 
 
 def _document(group: Path) -> dict[str, Any]:
@@ -66,8 +84,7 @@ def _document(group: Path) -> dict[str, Any]:
                 f"{group} is not there. Check output=DIR and name=STR, or give the folder that holds models.zarr."
             )
     try:
-        document = metadata.get(group / FILE)
-        document["attributes"][RECORD]["format"]
+        document = _record(group / FILE, sealed=False)
     except (DamageError, LookupError, TypeError) as error:
         if isinstance(error, DamageError) and copies(group):
             raise
@@ -90,16 +107,25 @@ def described(group: Path) -> Iterator[None]:
     except StoreError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        told = f"{group / 'zarr.json'} does not describe a table ({' '.join(repr(error).split())[:200]})."
+        told = f"{group / FILE} does not describe a table ({' '.join(repr(error).split())[:200]})."
         raise StoreError(f"{told} Restore it from a copy, or type name=ANOTHER.") from error
 
 
-def refuse_links(group: Path) -> None:
-    """Raise StoreError if the table of a variant, or an array of it, is a link: it could lead anywhere."""
-    with explained(group), os.scandir(group) as entries:
-        links = [group.name] if group.is_symlink() else [entry.name for entry in entries if entry.is_symlink()]
+def variants(root: Path, record: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the variants in the record of the table at `root`. Raises StoreError where they cannot be such."""
+    with described(root):
+        names = tuple(record["variants"])
+        check_names(names, "variant")
+        return names
+
+
+def refuse_links(folder: Path, *more: str) -> None:
+    """Raise StoreError if a folder that is written to, an entry of it, or one of `more` further down, is a link."""
+    with explained(folder), os.scandir(folder) as entries:
+        names = [*(entry.name for entry in entries), *more]
+        links = [folder.name] if folder.is_symlink() else [name for name in names if (folder / name).is_symlink()]
     if links:
-        raise StoreError(f"{group} has the link {links[0]!r}. A table holds its own files: copy there what it names.")
+        raise StoreError(f"{folder} has the link {links[0]!r}. It holds its own files: copy there what it names.")
 
 
 @final
@@ -112,12 +138,14 @@ class Table:
     blocks: int
     notes: tuple[Mapping[str, Any], ...]
     dims: Mapping[str, Variable]
+    sealed: bool = True
+    """Whether it is of this format: each zarr.json has its seal, and the copies are there."""
 
     @classmethod
     def read(cls, path: Path) -> "Table":
         """The variant as its record says. Raises StoreError, DamageError."""
         found = attributes(path)
-        refuse_links(path)
+        refuse_links(path, COPIES)
         with described(path):
             return cls._of(path, found.pop(RECORD), found)
 
@@ -128,16 +156,18 @@ class Table:
             for part, variables in record["parts"].items()
         }
         tile = Tile(**record["tile"] | {"alike": tuple(record["tile"]["alike"])})
-        schema = Schema(tuple(record["axes"]), tile, record["block_rows"], parts, record["versions"], {}, attributes)
+        blocks, size = (operator.index(record[name]) for name in ("blocks", "block_rows"))
+        schema = Schema(tuple(record["axes"]), tile, size, parts, record["versions"], {}, attributes)
         dims = {name: decode_variable(variable) for name, variable in record["coordinates"].items()}
         check_names(dims, "coordinate")
-        return cls(path, schema, record["blocks"], tuple(map(dict, record["notes"])), dims)
+        notes, sealed = tuple(map(dict, record["notes"])), record["format"] == FORMAT
+        return cls(path, schema, blocks, notes, dims, sealed)
 
     def save(self) -> None:
         """Replace the copy of the record, then the record, by this one; the caller holds the table's lock."""
         schema = self.schema
         record = {
-            "format": FORMAT,
+            "format": FORMAT if self.sealed else UNSEALED,
             "blocks": self.blocks,
             "axes": list(schema.axes),
             "tile": asdict(schema.tile),
