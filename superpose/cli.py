@@ -192,7 +192,7 @@ def points_of(words: Sequence[str]) -> dict[str, list[float]]:
     for word in words:
         axis, _, values = word.partition("=")
         try:
-            points[axis] = [float(value) for value in values.strip("[]").split(",")]
+            points.setdefault(axis, []).extend(float(value) for value in values.strip("[]").split(","))
         except ValueError as error:
             raise InputError(f"`{word}` names no models. Type an axis and its points: sparsity=0.9 seed=0,3") from error
     return points

@@ -1,16 +1,17 @@
 """Tables that become one, and models that are taken out of one."""
 
 import os
+import sys
 
 import laboratory
 import numpy as np
 import pytest
-from test_store import contents, fill, grid, new, toy, train
+from test_store import IDENTITY, NORM, contents, fill, grid, new, toy, train
 
 import superpose
 from superpose import cli, work
-from superpose.grid import Tile
-from superpose.store import Busy, DamageError, Store, StoreError, drop, files, load, merge
+from superpose.grid import Axis, Grid, Tile
+from superpose.store import Busy, DamageError, Store, StoreError, drop, files, load, merge, write_arrays
 
 HERE, THERE = grid((0.1, 0.5), 3).rows(), grid((0.5, 0.9), 5).rows()
 
@@ -87,6 +88,73 @@ def test_an_end_at_any_file_leaves_what_the_same_call_completes(tmp_path, monkey
     assert load(tmp_path / "both")["relu"].loss.notnull().sum() == 13
 
 
+def test_models_are_found_by_what_they_are(tmp_path):
+    """Two variants, one of which has no rows, axes in another order, and points that are one in float32."""
+    near, identity = float(np.nextafter(0.9, 1)), {**IDENTITY, "linear": {}}
+    names = {"here": ("sparsity", "importance"), "there": ("importance", "sparsity")}
+    for name, axes in names.items():
+        store = Store.create(tmp_path / name, identity, {"relu": toy(axes=axes), "linear": toy(axes=axes)})
+        points = {"sparsity": (near if name == "there" else 0.9, 0.1), "importance": (2.0, 3.0)}
+        fill(store, Grid(tuple(Axis(axis, points[axis]) for axis in axes), (0, 1 if name == "here" else 2)).rows())
+    merge(tmp_path / "both", [tmp_path / "here"])
+    assert merge(tmp_path / "both", [tmp_path / "there"]) == {"relu": 4, "linear": 0}
+    both = load(tmp_path / "both")["relu"].to_dataset()
+    assert both.sparsity.values.tolist() == [0.1, 0.9] and both.loss.notnull().all()
+    there = load(tmp_path / "there")["relu"].to_dataset().transpose(*both.dims)
+    assert (both.W.sel(seed=2).values == there.W.sel(seed=2).values).all()
+
+
+def test_a_measure_that_is_not_brought_is_lacking(tmp_path):
+    """A dropped model's own measure does not come back with weights from elsewhere."""
+    here, both = new(tmp_path / "here"), filled(tmp_path / "both", HERE)
+    fill(here, HERE)
+    here.set_part("relu", "geometry", NORM, "2")
+    drop(both.path, {"seed": [1]})
+    assert merge(both.path, [here.path]) == {"relu": 2} and both.count_unmeasured("relu") == 2
+    assert load(both.path)["relu"].norm.sel(seed=1).isnull().all()
+
+
+def test_a_forged_source_is_refused_in_words(tmp_path):
+    """It says that unused rows are done, and names an origin that it does not note; its settings are a link."""
+    here = filled(tmp_path / "here", HERE)
+    table = here.table("relu")
+    for block in range(table.blocks):
+        table.write("done", block, np.ones(4, bool))
+    assert merge(tmp_path / "both", [here.path]) == {"relu": 6}
+    assert load(tmp_path / "both")["relu"].seed.values.tolist() == [0, 1, 2]
+    table.write("origin", 0, np.full(4, 7, np.int16))
+    with pytest.raises(StoreError, match="does not describe"):
+        merge(tmp_path / "other", [here.path])
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "here/config.yaml").symlink_to(tmp_path / "mine")
+    with pytest.raises(StoreError, match="is a link"):
+        merge(tmp_path / "third", [here.path])
+    assert not (tmp_path / "third").exists() or not list((tmp_path / "third").iterdir())
+
+
+def test_other_steps_are_other_arrays(tmp_path):
+    sources = [filled(tmp_path / str(k), HERE, coordinates={"step": (("step",), np.arange(3) + k)}) for k in (0, 1)]
+    with pytest.raises(StoreError, match="other arrays"):
+        merge(tmp_path / "both", [store.path for store in sources])
+
+
+def test_the_settings_of_a_merge_that_was_killed_are_there(tmp_path, monkeypatch):
+    here = filled(tmp_path / "here", HERE)
+    (tmp_path / "here/config.yaml").write_text("root: here\n")
+    real = Store.create
+
+    def killed(*args: object) -> None:
+        real(*args)
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "create", killed)
+        with pytest.raises(ZeroDivisionError):
+            merge(tmp_path / "both", [here.path])
+    merge(tmp_path / "both", [here.path])
+    assert (tmp_path / "both/config.yaml").read_text() == "root: here\n"
+
+
 def test_tables_that_no_run_could_have_made_together_are_refused(tmp_path):
     here = filled(tmp_path / "here", HERE)
     other = Store.create(tmp_path / "other", {"relu": {"model": {"kind": "relu", "n": 6}}}, {"relu": toy()})
@@ -125,6 +193,22 @@ def test_dropped_models_are_not_loaded_and_come_back_when_asked_for(tmp_path):
     assert store.missing("relu", THERE[np.array(others)]) == []
     fill(store, THERE)
     assert load(tmp_path).equals(before)
+
+
+def test_a_drop_that_was_killed_is_completed_by_the_same_call(tmp_path, monkeypatch):
+    """It had cleared every flag; the labelled arrays still hold the models."""
+    filled(tmp_path, THERE)
+    write_arrays(tmp_path, tmp_path / "arrays.zarr")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["superpose.store.drop"], "write_arrays", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            drop(tmp_path, {"seed": [3]})
+    assert drop(tmp_path, {"seed": [3]}) == {"relu": 0}
+    assert 3 not in load(tmp_path / "arrays.zarr")["relu"].seed
+
+
+def test_points_of_one_axis_may_be_several_words():
+    assert cli.points_of(["seed=0", "seed=[2,3]", "sparsity=0.5"]) == {"seed": [0, 2, 3], "sparsity": [0.5]}
 
 
 def test_models_that_are_not_there_cannot_be_dropped(tmp_path):

@@ -30,7 +30,7 @@ def drop(path: str | Path, points: Mapping[str, Sequence[float | int]]) -> dict[
         points: axis -> its values, as the program sees them (float32); `seed` is one of them.
 
     Raises:
-        StoreError: no axis or no model of this kind; names those that there are.
+        StoreError: no axis of this name, or the table has no model there; names those that there are.
         Busy: a run works on the table.
     """
     store = Store.open(path)
@@ -39,10 +39,10 @@ def drop(path: str | Path, points: Mapping[str, Sequence[float | int]]) -> dict[
     if not points or not asked:
         axes = sorted({axis for table in tables.values() for axis in table.schema.axes})
         raise StoreError(f"Models are named by {', '.join([*axes, 'seed'])}, got {', '.join(points) or 'nothing'}.")
+    if not any(_at(table.columns(range(table.blocks)), points).any() for table in asked.values()):
+        raise StoreError("\n".join([f"{store.path} has no model there.", *_near(asked.values(), points)]))
     with store.lock_shard(0, 1):
         dropped = {variant: _clear(store.table(variant), points) for variant in asked}
-    if not any(dropped.values()):
-        raise StoreError("\n".join([f"{store.path} has no model there.", *_near(asked.values(), points)]))
     if (store.path.parent / "arrays.zarr").exists():
         write_arrays(store.path, store.path.parent / "arrays.zarr")
     return dropped

@@ -13,12 +13,12 @@ import numpy as np
 
 from superpose.labels import fill_value
 from superpose.store import files, match, sums
-from superpose.store.errors import StoreError
+from superpose.store.errors import StoreError, explained
 from superpose.store.identity import compare
 from superpose.store.loading import write_arrays
 from superpose.store.schema import MODELS, ORIGIN, flag
 from superpose.store.store import Store
-from superpose.store.table import Table, locate
+from superpose.store.table import Table, described, locate
 
 
 def merge(target: str | Path, sources: Sequence[str | Path]) -> dict[str, int]:
@@ -44,8 +44,8 @@ def merge(target: str | Path, sources: Sequence[str | Path]) -> dict[str, int]:
     first = stores[0]
     if not path.exists():
         schemas = {variant: first.schema(variant) for variant in first.variants}
-        Store.create(path, first.identity, schemas)
         _settings(first.path.parent / "config.yaml", path.parent / "config.yaml")
+        Store.create(path, first.identity, schemas)
     into = Store.open(path)
     _check_same(into, first)
     with into.lock_shard(0, 1):
@@ -68,14 +68,17 @@ def _check_same(one: Store, other: Store) -> None:
                 f" {theirs.schema.tile.models}: their numbers are rounded otherwise. Runs that share a grid by"
                 " compute.shard and compute.shards, or have the same compute.tile, can be merged."
             )
-        if (ours.schema.parts[MODELS], ours.dims) != (theirs.schema.parts[MODELS], theirs.dims):
+        if (ours.schema.parts[MODELS], ours.dims) != (theirs.schema.parts[MODELS], theirs.dims) or not all(
+            np.array_equal(values, theirs.coordinates()[name][1]) for name, (_, values) in ours.coordinates().items()
+        ):
             raise StoreError(f"{ours.path} and {theirs.path} hold other arrays. Merge what one version wrote.")
 
 
 def _settings(source: Path, target: Path) -> None:
     """The command that made the first source, with which the merged run can be measured."""
-    if source.exists():
-        files.write(target, source.read_bytes())
+    if source.exists() and not target.exists():
+        with explained(source), open(source, "rb", opener=files.opener) as file:
+            files.write(target, file.read())
         sums.record(target)
 
 
@@ -87,26 +90,32 @@ def _bring(into: Store, variant: str, source: Table) -> int:
     table = into.table(variant)
     places = _places(table, source)
     for block in np.flatnonzero((places >= 0).any(1)).tolist():
-        _copy(table, block, source, places[block], origins)
+        with described(source.path):  # a forged one may have origins that it does not note
+            _copy(table, block, source, places[block], origins)
     return int((places >= 0).sum())
 
 
 def _places(table: Table, source: Table) -> np.ndarray:
     """Where in the source each row of the table is, (block, row); -1 where it need not, or cannot, be brought."""
-    here, there = match.codes(table.columns(range(table.blocks)), source.columns(range(source.blocks)))
-    trained = np.flatnonzero(source.done(MODELS, range(source.blocks)))
+    rows = match.arrange(source.columns(range(source.blocks)), table.schema.axes)
+    here, there = match.codes(table.columns(range(table.blocks)), rows)
+    trained = np.flatnonzero(source.done(MODELS, range(source.blocks)).ravel() & (rows.seeds >= 0))
     found = np.full(max(here.max(initial=-1), there.max(initial=-1)) + 1, -1)
     found[there[trained]] = trained
-    return np.where(table.done(MODELS, range(table.blocks)), -1, found[here].reshape(table.blocks, -1))
+    return np.where(table.done(MODELS, range(table.blocks)), -1, found[here].reshape(-1, table.schema.block_rows))
 
 
 def _copy(table: Table, block: int, source: Table, places: np.ndarray, origins: np.ndarray) -> None:
-    """Bring rows of one block: every array, then the flags, that of the models last."""
-    kept = table.done(MODELS, [block])[0]
-    for part in _common(table, source):
-        own = table.done(part, [block])[0]
-        done = _with(own, places, source, lambda number, part=part: source.done(part, [number])[0])
-        for name in table.schema.parts[part] if done.any() else ():
+    """Bring rows of one block: every array, then the flags, that of the models last.
+
+    The flag of a measure that is not brought is written, too: it may be up for a model that was dropped.
+    """
+    kept, common = table.done(MODELS, [block])[0], _common(table, source)
+    for part in table.schema.parts:
+        own = done = table.done(part, [block])[0]
+        if part in common:
+            done = _with(own, places, source, lambda number, part=part: source.done(part, [number])[0])
+        for name in table.schema.parts[part] if part in common and done.any() else ():
             values = table.chunk(name, block) if own.any() else _empty(table, name)
             table.write(
                 name, block, _with(values, places, source, lambda number, name=name: source.chunk(name, number))
