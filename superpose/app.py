@@ -19,7 +19,7 @@ from superpose.config import Run
 from superpose.console import Bar, duration, log, logged, results, show_claims, show_plan
 from superpose.continuing import set_aside
 from superpose.devices import devices_of, own_share, start_jax
-from superpose.forecast import probed
+from superpose.forecast import foretold
 from superpose.interrupt import guarded
 from superpose.planning import Job, open_store, plan, roomy, where
 from superpose.printing import printable
@@ -62,14 +62,14 @@ def execute(run: Run, console: Console) -> None:
             repair(damaged, console)
     jobs = plan(run, table, earlier, devices)
     mapping.check_size(jobs, maps)
-    jobs = [probed(job, devices) for job in jobs] if run.plan else jobs
-    told = [*(f"{label}: {each.told()}" for label, each in maps.items()), *roomy(jobs)]
+    jobs, misfits = foretold(jobs, devices) if run.plan else (jobs, [])
+    told = [*(f"{label}: {each.told()}" for label, each in maps.items()), *roomy(jobs), *misfits]
     show_plan(console, run, jobs, devices, told)
     warn(table, console, note(devices))
     if run.plan:
         return
     begun = time.perf_counter()
-    make(run.folder)
+    writable(run.folder)
     with logged(run.folder / "run.log"), guarded() as guard:
         table = table or create(run, jobs)
         with table.lock_shard(run.compute.shard, run.compute.shards):
@@ -92,7 +92,7 @@ def execute(run: Run, console: Console) -> None:
     console.print(f"[dim]{duration(time.perf_counter() - begun)}[/]")
 
 
-def make(folder: Path) -> None:
+def writable(folder: Path) -> None:
     """Make the run's folder.
 
     Raises:
@@ -169,7 +169,7 @@ def measure_again(folder: Path, *, trusted: bool = False) -> int:
 
 
 def written(path: Path, trusted: bool) -> tuple[str, list[str]]:
-    """The root and the overrides in a run's config.yaml.
+    """The root and the overrides in a run's config.yaml, without those that say where and how it ran.
 
     Raises:
         InputError: it is not there, says something else, or asks for trust.
@@ -181,7 +181,7 @@ def written(path: Path, trusted: bool) -> tuple[str, list[str]]:
     root, words = (settings.get(key) for key in ("root", "overrides")) if isinstance(settings, dict) else (None, None)
     if not isinstance(root, str) or not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise InputError(f"{path} does not say what was run. Give the command that made the run: it measures, too.")
-    overrides = [word for word in words if word.lstrip("+").partition("=")[0] not in ("output", "name")]
+    overrides = [word for word in words if not re.match(r"[+~]*(output|name|compute)\b", word)]
     if not trusted:
         trust.check_overrides(overrides, path)
         trust.check_root(root, overrides, path)
@@ -204,17 +204,17 @@ def finish(run: Run, table: Store, console: Console) -> None:
     tree = store.write_arrays(table.path, arrays)
     for shown in results(tree):
         console.print(shown)
-    files = [table.path, arrays, run.folder / "config.yaml", run.folder / "run.log"]
+    paths = [table.path, arrays, run.folder / "config.yaml", run.folder / "run.log"]
     try:
         show_claims(console, run.experiment.judged(tree), smoke=run.settings["scale"]["name"] == "smoke")
-        files += draw(run, tree)
+        paths += draw(run, tree)
     except Exception as error:
         what = f"{run.found.module.name}: {type(error).__name__}: {error}"
         raise RuntimeError(
             f"The models are trained and kept; their figure or claims failed. Mend {what}; the same command draws then."
         ) from error
     finally:
-        console.print("\n".join(where(Path(path)) for path in files), highlight=False, markup=False)
+        console.print("\n".join(where(Path(path)) for path in paths), highlight=False, markup=False)
 
 
 def draw(run: Run, tree: xr.DataTree) -> tuple[Path, ...]:

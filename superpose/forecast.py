@@ -15,10 +15,28 @@ import numpy as np
 from superpose import estimate, probing
 from superpose.measuring import ROWS_AT_ONCE
 from superpose.planning import Job
+from superpose.sweep import DoesNotFit, fitting
 
 PROBE_SECONDS = 1.5
 JUDGING_SECONDS = 0.5
 FILE_SECONDS = 0.01
+
+
+def foretold(jobs: list[Job], devices: list[jax.Device]) -> tuple[list[Job], list[str]]:
+    """The jobs with the time that a probe of each foretells, and what to say of tiles that do not fit.
+
+    A job whose tile does not fit is left as it is.
+    """
+    found, told = [], []
+    for job in jobs:
+        try:
+            with fitting(job.schema.tile):
+                found.append(probed(job, devices))
+        except DoesNotFit as error:
+            then = "its table keeps it: type compute.tile=K name=ANOTHER" if job.done else "a run halves it"
+            found.append(job)
+            told.append(f"{job.label}: {error.told} The time is a guess, and {then}.")
+    return found, told
 
 
 def probed(job: Job, devices: list[jax.Device]) -> Job:

@@ -29,7 +29,10 @@ def halve(run: Run, table: Store, job: Job, devices: list[jax.Device], bar: Bar,
     try:
         done = job.earlier is not None or not table.lay_out(job.label, schema.tile, schema.block_rows, *shard)
     except Busy as error:
-        raise InputError(f"{told} The tile is halved by a shard that is alone with the table. {error}") from error
+        raise InputError(
+            f"{told} {error} The tile is halved by a shard that is alone with the table: start one, and the others when"
+            f" its first block is written; or give all of them compute.tile={max(models // 2, 1)} name=ANOTHER."
+        ) from error
     if done:
         raise InputError(
             f"{told} Models of this table are done, and it keeps its tile: another rounds differently. Free memory of"

@@ -7,6 +7,7 @@ import laboratory
 import numpy as np
 import pytest
 import xarray as xr
+import yaml
 
 import superpose
 from superpose import app, arguments, config, store, work
@@ -206,6 +207,16 @@ def test_measures_are_filled_in_without_training(lab):
     weights = {name: data for name, data in chunk.items() if "/W/" in name or "/b/" in name}
     assert weights.items() <= laboratory.chunks(lab / "outputs/tiny").items()
     assert app.measure_again(lab / "outputs/tiny") == 0
+
+
+def test_measuring_asks_for_nothing_that_the_launch_did(lab):
+    """A run of a SLURM task is measured where neither the plugin nor its device is."""
+    run(LEVELS, "name=here")
+    path = lab / "outputs/here/config.yaml"
+    settings = yaml.safe_load(path.read_text())
+    settings["overrides"] += ["compute=slurm_gpu", "+compute.shard=3"]
+    path.write_text(yaml.safe_dump(settings))
+    assert app.measure_again(lab / "outputs/here") == 0
 
 
 def test_a_plan_writes_nothing(tmp_path):

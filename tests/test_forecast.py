@@ -1,5 +1,7 @@
 """What a plan foretells: waves and steps by counting, their time from a probe that trains and judges as a run does."""
 
+import dataclasses
+
 import jax
 import laboratory
 import numpy as np
@@ -73,6 +75,17 @@ def test_the_time_is_that_of_its_parts(monkeypatch):
     files = planned.blocks * len(planned.schema.arrays) * forecast.FILE_SECONDS
     assert found.compile_seconds == 2 + 4 + 1.5
     assert found.seconds == pytest.approx(2 * 40 * 0.5 + 2 * 3 + (1 + planned.blocks) * 0.25 + files)
+
+
+@pytest.mark.parametrize("done, then", [(0, "a run halves it"), (3, "compute.tile=K name=ANOTHER")])
+def test_of_a_tile_that_does_not_fit_that_is_foretold(monkeypatch, done, then):
+    def full(*given: object) -> None:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes.")
+
+    monkeypatch.setattr(probing, "short_training", full)
+    planned = dataclasses.replace(job(4), done=done)
+    ((found,), (told,)) = forecast.foretold([planned], jax.devices())
+    assert found == planned and "do not fit" in told and then in told
 
 
 def test_a_probe_trains_and_judges_as_a_run_does():

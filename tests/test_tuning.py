@@ -1,5 +1,7 @@
 """The search for a tile: what is tried, what is taken, and what is remembered of it."""
 
+import math
+
 import jax
 import laboratory
 import pytest
@@ -15,7 +17,7 @@ from superpose.objective import Sampled
 from superpose.optimizers import Constant
 from superpose.probing import Short
 from superpose.program import Program
-from superpose.sweep import Seeding
+from superpose.sweep import DoesNotFit, Seeding
 
 GRID = Grid((Axis("base", tuple(map(float, range(64)))),), (0,))
 
@@ -54,6 +56,18 @@ def test_a_search_goes_up_while_that_is_better_else_down():
     assert list(tuning.climb(valley(2), fit, 8, 64)) == [8, 16, 4, 2, 1]
     assert list(tuning.climb(valley(8), fit, 8, 64)) == [8, 16, 4]
     assert list(tuning.climb(valley(64), fit, 8, 12)) == [8, 12]  # what memory allows
+    full = lambda budget: math.inf if budget > 8 else 1.0 + budget
+    assert list(tuning.climb(full, fit, 64, 64)) == [64, 32, 16, 8, 4, 2, 1]
+    assert list(tuning.climb(full, fit, 8, 64)) == [8, 16, 4, 2, 1]
+
+
+def test_a_search_in_which_nothing_fits_remembers_nothing(monkeypatch, cache):
+    def full(*given: object) -> None:
+        raise DoesNotFit(8, "full")
+
+    monkeypatch.setattr(tuning, "short_training", full)
+    best, told = tuning.searched(program(), GRID, fit, jax.devices()[:1], Seeding(), 8, 64)
+    assert best == 8 and "no tile that was tried fits" in told and not cache.exists()
 
 
 def test_what_is_found_is_remembered(measured, cache):
