@@ -88,7 +88,11 @@ def code_of(error: Exception) -> int:
     from superpose import command
     from superpose.store import DamageError
 
-    return MISSING if isinstance(error, DamageError) else command.code_of(error)
+    if isinstance(error, DamageError):
+        return MISSING
+    if isinstance(error.__cause__, FileNotFoundError):  # a wrong address, as of a bucket
+        return 2
+    return command.code_of(error)
 
 
 def list_experiments(arguments: argparse.Namespace, console: Console) -> int:

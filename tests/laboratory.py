@@ -67,6 +67,27 @@ def measure(model, task, key):
 experiment = Experiment(figure, (Claim("models are trained", "here", trained),), measure, {"bias_sum": ()})
 '''
 
+HELD = 3  # blocks
+HOLD = f'''
+
+import logging
+import time
+from pathlib import Path
+
+
+def wait(record, seen=[]):
+    """After {HELD} blocks: while there is a file of the name `hold`."""
+    if record.msg.startswith("%s: block"):
+        seen.append(record)
+    while len(seen) == {HELD} and Path("hold").exists():
+        time.sleep(0.05)
+    return True
+
+
+logging.getLogger("superpose").addFilter(wait)
+'''
+"""With this a process waits, when it has written some blocks and has some to do."""
+
 
 def make(root: Path, name: str = "tiny", yaml: str = YAML, module: str = MODULE) -> Path:
     """Write the two files of an experiment below `root`."""

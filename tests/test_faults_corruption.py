@@ -22,7 +22,7 @@ from superpose.store import Store, StoreError, files, load, sums, verify, write_
 PARTS = {"models": {**W, "loss_curve": Variable(("step",), (3,), F4)}, "geometry": NORM}
 ROWS = grid((0.1, 0.9), 6).rows()
 EVERY = tries(1, 7)
-ABSENT = ("done/c.", "geometry_done/c.", "origin/c.", "seed/copies/", ".sha256")
+ABSENT = ("done/c.", "geometry_done/c.", "origin/c.", ".config.yaml.sha256", ".arrays.zarr.sha256")
 """Deleted, these say "not yet": the next run, or the next change of the table, writes them."""
 
 

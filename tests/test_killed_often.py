@@ -73,10 +73,12 @@ def test_killed_while_another_shard_works(runs, quiet, tmp_path):
     arrays, _, files = quiet
     laboratory.make(tmp_path)
     draw = random.Random(1)
-    other = runs.start(tmp_path, *WORDS, "compute.shards=2", "compute.shard=0")
+    (tmp_path / "hold").touch()
+    other = runs.start(tmp_path, *WORDS, "compute.shards=2", "compute.shard=0", before=laboratory.HOLD)
     for _ in range(4):
         one = (*WORDS, "compute.shards=2", "compute.shard=1")
         assert runs.run(tmp_path, *one, before=killed_at(draw.randrange(5, files // 8))).code == -signal.SIGKILL
+    (tmp_path / "hold").unlink()
     assert runs.end(other).code == 0
     ended = runs.run(tmp_path, *one)
     assert ended.code == 0, ended.told

@@ -249,6 +249,25 @@ def test_a_changed_measure_is_emptied_and_weights_stay(tmp_path):
             store.set_part("relu", part, variables, "1")
 
 
+def test_a_table_that_took_the_place_of_another_is_not_written(tmp_path):
+    rows = grid((0.1, 0.9), 4).rows()
+    store, other = new(tmp_path / "run"), new(tmp_path / "other")
+    store.plan("relu", rows), other.plan("relu", rows)
+    (tmp_path / "run/models.zarr").rename(tmp_path / "removed")
+    (tmp_path / "other/models.zarr").rename(tmp_path / "run/models.zarr")
+    before = {path: path.read_bytes() for path in store.path.rglob("*") if path.is_file()}
+    for change in (
+        lambda: store.write("relu", 0, train(rows[:4])),
+        lambda: store.plan("relu", grid((0.5,), 2).rows()),
+        lambda: store.record("relu", 0, {"device": "cpu"}),
+        lambda: store.set_part("relu", "colour", {"hue": Variable((), (), F4)}, "1"),
+        lambda: store.forget("relu", [0]),
+    ):
+        with pytest.raises(StoreError, match="removed and made anew"):
+            change()
+    assert {path: path.read_bytes() for path in store.path.rglob("*") if path.is_file()} == before
+
+
 def test_notes_are_kept_once_each(tmp_path):
     store = new(tmp_path)
     fill(store, grid((0.1, 0.9), 4).rows())

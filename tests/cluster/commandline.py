@@ -13,36 +13,13 @@ import superpose
 from superpose.store import Store
 
 ROOT = Path(__file__).parents[2]
-HELD = 3  # blocks
-MODULE = (
-    laboratory.MODULE
-    + f'''
-
-import logging
-import time
-from pathlib import Path
-
-
-def wait(record, seen=[]):
-    """After {HELD} blocks: while there is a file of the name `hold`."""
-    if record.msg.startswith("%s: block"):
-        seen.append(record)
-    while len(seen) == {HELD} and Path("hold").exists():
-        time.sleep(0.05)
-    return True
-
-
-logging.getLogger("superpose").addFilter(wait)
-'''
-)
-"""The small experiment, whose runs the tests can hold when they have written some blocks and have some to do."""
 
 
 class Command:
     """`python -m superpose.run` in the folder of the small experiment, with words that stay the same."""
 
     def __init__(self, folder: Path, words: Sequence[str], environment: dict[str, str]):
-        self.folder, self.words = laboratory.make(folder, module=MODULE), tuple(words)
+        self.folder, self.words = laboratory.make(folder, module=laboratory.MODULE + laboratory.HOLD), tuple(words)
         self.environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
 
     def start(self, *words: str, before: Sequence[str] = ()) -> subprocess.Popen:
@@ -61,7 +38,7 @@ class Command:
         return told
 
     def hold(self) -> None:
-        """Let every run, once it has written `HELD` blocks, wait for `go`."""
+        """Let every run, once it has written `laboratory.HELD` blocks, wait for `go`."""
         (self.folder / "hold").touch()
 
     def go(self) -> None:

@@ -2,7 +2,8 @@
 
 import laboratory
 import pytest
-from commandline import HELD, Command
+from commandline import Command
+from laboratory import HELD
 from slurm import Slurm, wait
 
 LEVELS = ["experiment=tiny", "sparsity=[0.0,0.5,0.9]", "seed=48", "schedule.steps=2000", "compute.block=3"]
