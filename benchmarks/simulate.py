@@ -210,7 +210,7 @@ def writers(folder: Path, count: int, size: Size = Size(12_000, 60)) -> dict[str
 
 
 def tasks(folder: Path, count: int, size: Size = Size(10_000, 60)) -> dict[str, Any]:
-    """What one more task pays while so many have their shards: in the table's lock, and until its first model."""
+    """What one more task pays while so many have their shards: in the table's lock, and at its start."""
     rows, store = rows_of(size.models), create(folder, size)
     store.plan(LABEL, rows)
     copies(store)
