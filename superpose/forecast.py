@@ -13,8 +13,10 @@ import jax
 import numpy as np
 
 from superpose import estimate, probing
+from superpose.arguments import InputError
 from superpose.measuring import ROWS_AT_ONCE
 from superpose.planning import Job
+from superpose.sweep import DoesNotFit, fitting
 
 PROBE_SECONDS = 1.5
 JUDGING_SECONDS = 0.5
@@ -22,9 +24,26 @@ FILE_SECONDS = 0.01
 
 
 def probed(job: Job, devices: list[jax.Device]) -> Job:
-    """The job with the time that a probe foretells; where nothing is missing, as it is."""
+    """The job with the time that a probe foretells; where nothing is missing, as it is.
+
+    Raises:
+        InputError: its tile does not fit in a device's memory; the message says what a run does then.
+    """
     if not job.share.waves:
         return job
+    try:
+        with fitting(job.schema.tile):
+            return _probed(job, devices)
+    except DoesNotFit as error:
+        half = job.schema.tile.models // 2
+        less = f"compute.tile={half} name=ANOTHER" if half else "a smaller objective.batch"
+        raise InputError(
+            f"{job.label}: {error.told} A run halves them until they fit, as long as no model of its table is done. For"
+            f" a plan of less, type {less}."
+        ) from error
+
+
+def _probed(job: Job, devices: list[jax.Device]) -> Job:
     how = job.variant.program, job.rows, job.schema.tile, devices, job.variant.seeding
     training = probing.short_training(*how)
     step = probing.repeated(training, PROBE_SECONDS)

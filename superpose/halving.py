@@ -29,7 +29,11 @@ def halve(run: Run, table: Store, job: Job, devices: list[jax.Device], bar: Bar,
     try:
         done = job.earlier is not None or not table.lay_out(job.label, schema.tile, schema.block_rows, *shard)
     except Busy as error:
-        raise InputError(f"{told} The tile is halved by a shard that is alone with the table. {error}") from error
+        raise InputError(
+            f"{told} The tile is halved by a shard that is alone with the table, and this one is not: {error} Start one"
+            " task alone (compute.shard=0) until its first block is written, then all; or begin another table:"
+            f" compute.tile={models // 2} name=ANOTHER."
+        ) from error
     if done:
         raise InputError(
             f"{told} Models of this table are done, and it keeps its tile: another rounds differently. Free memory of"

@@ -7,6 +7,7 @@ import pytest
 
 import superpose
 from superpose import forecast, planning, probing
+from superpose.arguments import InputError
 from superpose.config import Run, build, session
 from superpose.features import IndependentFeatures
 from superpose.grid import Axis, Grid, Tile
@@ -73,6 +74,16 @@ def test_the_time_is_that_of_its_parts(monkeypatch):
     files = planned.blocks * len(planned.schema.arrays) * forecast.FILE_SECONDS
     assert found.compile_seconds == 2 + 4 + 1.5
     assert found.seconds == pytest.approx(2 * 40 * 0.5 + 2 * 3 + (1 + planned.blocks) * 0.25 + files)
+
+
+def test_a_tile_that_does_not_fit_is_told(monkeypatch):
+    def full(*given) -> Short:
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8589934592 bytes.")
+
+    monkeypatch.setattr(probing, "short_training", full)
+    told = "linear: Tiles of 2 models do not fit .* A run halves them .* compute.tile=1 name=ANOTHER"
+    with pytest.raises(InputError, match=told):
+        forecast.probed(job(1), jax.devices())
 
 
 def test_a_probe_trains_and_judges_as_a_run_does():

@@ -94,7 +94,7 @@ ROOMS = {
     "continuing": "config grid optimizers store",
     "planning": "arguments components config continuing estimate experiment grid measuring models program reading"
     " store tuning",
-    "forecast": "estimate measuring planning probing",
+    "forecast": "arguments estimate measuring planning probing sweep",
     "console": "config experiment planning statistics",
     "devices": "arguments config console folders",
     "halving": "arguments config console planning store",
