@@ -68,7 +68,7 @@ def execute(run: Run, console: Console) -> None:
     if run.plan:
         return
     begun = time.perf_counter()
-    make(run.folder)
+    writable(run.folder)
     with logged(run.folder / "run.log"), guarded() as guard:
         table = table or create(run, jobs)
         with table.lock_shard(run.compute.shard, run.compute.shards):
@@ -91,8 +91,8 @@ def execute(run: Run, console: Console) -> None:
     console.print(f"[dim]{duration(time.perf_counter() - begun)}[/]")
 
 
-def make(folder: Path) -> None:
-    """Make the run's folder.
+def writable(folder: Path) -> None:
+    """Make the run's folder, and write to it.
 
     Raises:
         InputError: it cannot be made or written.
@@ -201,17 +201,17 @@ def finish(run: Run, table: Store, console: Console) -> None:
     tree = store.write_arrays(table.path, arrays)
     for shown in results(tree):
         console.print(shown)
-    files = [table.path, arrays, run.folder / "config.yaml", run.folder / "run.log"]
+    paths = [table.path, arrays, run.folder / "config.yaml", run.folder / "run.log"]
     try:
         show_claims(console, run.experiment.judged(tree), smoke=run.settings["scale"]["name"] == "smoke")
-        files += draw(run, tree)
+        paths += draw(run, tree)
     except Exception as error:
         what = f"{run.found.module.name}: {type(error).__name__}: {error}"
         raise RuntimeError(
             f"The models are trained and kept; their figure or claims failed. Mend {what}; the same command draws then."
         ) from error
     finally:
-        console.print("\n".join(where(Path(path)) for path in files), highlight=False, markup=False)
+        console.print("\n".join(where(Path(path)) for path in paths), highlight=False, markup=False)
 
 
 def draw(run: Run, tree: xr.DataTree) -> tuple[Path, ...]:

@@ -32,7 +32,7 @@ EXAMPLES = """examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 for a run that broke, 2 for bad input, 3 where models are missing or
-    damaged or lack measures, 130 and 143 for signals."""
+    damaged or lack measures, 128 + its number for a signal."""
     parser = argparse.ArgumentParser(
         "superpose", description=__doc__, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
