@@ -26,6 +26,8 @@ from superpose.printing import printable
 from superpose.store import Store, files, locks, sums
 from superpose.work import measure, note, train
 
+ELSEWHERE = re.compile(r"\+*(output|name|compute(\.\w+)*|hydra[/.]launcher(\.\w+)*)=")
+
 
 def run_sweep(overrides: Sequence[str] = (), *, console: Console | None = None) -> xr.DataTree:
     """Do what `python -m superpose.run OVERRIDES...` does, and give the labelled arrays.
@@ -166,7 +168,7 @@ def measure_again(folder: Path, *, trusted: bool = False) -> int:
 
 
 def written(path: Path, trusted: bool) -> tuple[str, list[str]]:
-    """The root and the overrides in a run's config.yaml.
+    """The root and the overrides in a run's config.yaml, but those that say where, and on what, it ran.
 
     Raises:
         InputError: it is not there, says something else, or asks for trust.
@@ -178,7 +180,7 @@ def written(path: Path, trusted: bool) -> tuple[str, list[str]]:
     root, words = (settings.get(key) for key in ("root", "overrides")) if isinstance(settings, dict) else (None, None)
     if not isinstance(root, str) or not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise InputError(f"{path} does not say what was run. Give the command that made the run: it measures, too.")
-    overrides = [word for word in words if word.lstrip("+").partition("=")[0] not in ("output", "name")]
+    overrides = [word for word in words if not ELSEWHERE.match(word)]
     if not trusted:
         trust.check_overrides(overrides, path)
         trust.check_root(root, overrides, path)
