@@ -81,7 +81,7 @@ COLUMNS: dict[str, tuple[str, str, Sequence[Column]]] = {
             ("tasks", count("tasks")),
             ("in the table's lock", seconds("lock")),
             ("times the tasks", lambda point: f"{point['tasks'] * point['lock']:.3g} s"),
-            ("until its first model", seconds("start")),
+            ("start of a task", seconds("start")),
         ),
     ),
     "store_arrays": (

@@ -23,7 +23,7 @@ from superpose.forecast import probed
 from superpose.interrupt import guarded
 from superpose.planning import Job, open_store, plan, roomy, where
 from superpose.printing import printable
-from superpose.store import Store, files, locks, sums
+from superpose.store import Store, files, sums
 from superpose.work import measure, note, train
 
 ELSEWHERE = re.compile(r"\+*(output|name|compute(\.\w+)*|hydra[/.]launcher(\.\w+)*)=")
@@ -227,12 +227,10 @@ def draw(run: Run, tree: xr.DataTree) -> tuple[Path, ...]:
 
 
 def save_settings(run: Run, table: Store) -> None:
-    """The composed settings and the command's overrides, in config.yaml."""
+    """The composed settings and the command's overrides, in config.yaml; those that all tasks of a command share."""
     settings = {key: value for key, value in run.settings.items() if key != "choices"}
-    content = {"root": str(run.found.root), "overrides": list(run.overrides), **settings}
+    settings["compute"] = {key: value for key, value in settings["compute"].items() if key != "shard"}
+    overrides = [word for word in run.overrides if word.lstrip("+").partition("=")[0] != "compute.shard"]
+    content = {"root": str(run.found.root), "overrides": overrides, **settings}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    path = run.folder / "config.yaml"
-    with locks.exclusive(table.path):
-        sums.forget(path)
-        files.write(path, text.encode())
-        sums.record(path)
+    sums.put(run.folder / "config.yaml", text.encode(), table.path)

@@ -7,6 +7,7 @@ import laboratory
 import numpy as np
 import pytest
 import xarray as xr
+import yaml
 
 import superpose
 from superpose import app, arguments, config, store, work
@@ -214,6 +215,19 @@ def test_a_figure_that_fails_is_told_and_the_models_are_kept(lab):
         run(LEVELS)
     laboratory.make(lab)
     assert run(LEVELS)["linear"]["finite"].all()
+
+
+def test_the_settings_are_those_of_the_command_and_no_shards(lab):
+    """Every task would write them, one after another; what the first wrote stays."""
+    words = (LEVELS, "compute.block=3", "compute.shards=2")
+    run(*words, "compute.shard=1")
+    settings = lab / "outputs/tiny/config.yaml"
+    before, found = settings.stat().st_mtime_ns, yaml.safe_load(settings.read_text())
+    assert "compute.shards=2" in found["overrides"] and "shard" not in found["compute"]
+    run(*words, "compute.shard=0")
+    assert settings.stat().st_mtime_ns == before
+    run(*words, "compute.shard=0", "plan=false")
+    assert "plan=false" in yaml.safe_load(settings.read_text())["overrides"]
 
 
 def test_measures_that_a_killed_shard_left_out_are_filled_in_by_the_last(lab):
