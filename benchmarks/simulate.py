@@ -3,9 +3,10 @@
     python benchmarks/simulate.py [--panels table writers tasks arrays] [--fewer] [--on FOLDER]      (make bench-store)
 
 `table`: rows and blocks grow. Every row is entered and SAMPLE blocks are written as a run writes them; the others are
-copies of their files, so that a table of any size is there in minutes. `start` is what a task does before its first
-model: open, count, lock its shard, plan, look for what is missing. `writers`: processes that start at once and write a
-table together. `tasks`: what one more task pays while so many hold their shards. `arrays`: the labelled arrays with and
+copies of their files, so that a table of any size is there in minutes. `start` is what a task does with the table
+before its first model: open, count, create unless it is there, lock its shard, write the settings unless they are
+there, plan, look for what is missing. `writers`: processes that start at once and write a table together. `tasks`:
+what one more task pays while so many hold their shards. `arrays`: the labelled arrays with and
 without shards. FOLDER is on the file system to be measured (by default a temporary one); times are those of its warm
 caches. Results: tables, and outputs/bench/store.json.
 """
@@ -29,7 +30,7 @@ from store_tables import sheets
 
 from superpose.grid import Axis, Grid, Rows, Tile, of_shard
 from superpose.labels import Variable
-from superpose.store import MODELS, Schema, Store, arrays, load, locks
+from superpose.store import MODELS, Schema, Store, arrays, load, locks, sums
 from superpose.store.files import Folder
 
 OUTPUT = Path("outputs/bench")
@@ -38,6 +39,7 @@ LABEL = "relu"
 N, M = 5, 2
 LEVELS = 100
 NOTE = {"jax": "0", "device": "none"}
+SETTINGS = b"#" * 4000
 SHAPES: dict[str, dict[str, tuple[tuple[int, ...], str]]] = {
     MODELS: {
         "W": ((M, N), "float32"),
@@ -105,12 +107,14 @@ def write_block(store: Store, block: int) -> None:
     store.record(LABEL, block, NOTE)
 
 
-def start(store: Store, rows: Rows, shard: int, shards: int) -> list[int]:
-    """What a task does before its first model; the blocks it is to train."""
+def start(store: Store, rows: Rows, size: Size, shard: int, shards: int) -> list[int]:
+    """What a task does with the table before its first model, where another one has just made it; its blocks."""
     Store.open(store.path)
     store.schema(LABEL)
     store.count_done(LABEL, rows)
+    create(store.path, size)
     with store.lock_shard(shard, shards):
+        sums.put(store.path.parent / "config.yaml", SETTINGS, store.path)
         store.plan(LABEL, rows)
         for part in set(SHAPES) - {MODELS}:
             store.set_part(LABEL, part, schema(20).parts[part], "1")
@@ -163,14 +167,14 @@ def table(folder: Path, size: Size) -> dict[str, Any]:
     with counted() as entering:
         seconds["plan"] = timed(lambda: store.plan(LABEL, rows))
     blocks = store.blocks(LABEL)
-    seconds["start"] = timed(lambda: start(store, rows, 0, 1))
+    seconds["start"] = timed(lambda: start(store, rows, size, 0, 1))
     sample = min(SAMPLE, blocks - 1)
     with counted() as writing:
         seconds["write"] = timed(lambda: [write_block(store, block) for block in range(sample)]) / sample
     copy_block(store, 0, range(sample, blocks - 1))
     write_block(store, blocks - 1)
     assert store.count_done(LABEL) == (size.models, size.models)
-    seconds["again"] = timed(lambda: start(store, rows, 0, 1))
+    seconds["again"] = timed(lambda: start(store, rows, size, 0, 1))
     seconds["load"] = timed(lambda: load(folder))
     seconds["verify"] = timed(lambda: store.damage(LABEL))
     fsyncs = {"plan_fsyncs": entering["fsyncs"], "block_fsyncs": writing["fsyncs"] / sample}
@@ -183,7 +187,7 @@ def writer(folder: Path, size: Size, shard: int, shards: int, go: Any, told: Any
     go.wait()
     begun = time.perf_counter()
     store = create(folder, size)
-    numbers = start(store, rows, shard, shards)
+    numbers = start(store, rows, size, shard, shards)
     ready = time.perf_counter()
     with store.lock_shard(shard, shards):
         for block in numbers:
@@ -210,14 +214,15 @@ def writers(folder: Path, count: int, size: Size = Size(12_000, 60)) -> dict[str
 
 
 def tasks(folder: Path, count: int, size: Size = Size(10_000, 60)) -> dict[str, Any]:
-    """What one more task pays while so many have their shards: in the table's lock, and at its start."""
+    """What one more task pays while so many have their shards: in the table's lock, and in all of `start`."""
     rows, store = rows_of(size.models), create(folder, size)
     store.plan(LABEL, rows)
     copies(store)
     for k in range(1, count):
         (locks.folder(store.path) / f"shard-{k}-of-{count}.json").write_bytes(b"{}")
+    start(store, rows, size, 0, count)  # the first writes the settings
     with held() as lock:
-        seconds = [timed(lambda: start(store, rows, 0, count)) for _ in range(3)]
+        seconds = [timed(lambda: start(store, rows, size, 0, count)) for _ in range(3)]
     return {"tasks": count, "lock": sum(lock) / 3, "start": sum(seconds) / 3, "blocks": store.blocks(LABEL)}
 
 
@@ -227,11 +232,11 @@ def held() -> Iterator[list[float]]:
     found, real = [], locks.exclusive
 
     @contextmanager
-    def exclusive(path: Path, patience: float | None = None) -> Iterator[None]:
-        with real(path, patience):
+    def exclusive(path: Path, settled: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+        with real(path, settled) as got:
             begun = time.perf_counter()
-            yield
-            found.append(time.perf_counter() - begun)
+            yield got
+            found.extend([time.perf_counter() - begun] * got)
 
     locks.exclusive = exclusive
     try:

@@ -23,9 +23,11 @@ from superpose.forecast import foretold
 from superpose.interrupt import guarded
 from superpose.planning import Job, open_store, plan, roomy, where
 from superpose.printing import printable
-from superpose.store import Store, files, locks, sums
+from superpose.store import Store, files, sums
 from superpose.store.table import refuse_links
 from superpose.work import measure, note, train
+
+ELSEWHERE = re.compile(r"\+*(output|name|compute(\.\w+)*|hydra[/.]launcher(\.\w+)*)=")
 
 
 def run_sweep(overrides: Sequence[str] = (), *, console: Console | None = None) -> xr.DataTree:
@@ -93,7 +95,7 @@ def execute(run: Run, console: Console) -> None:
 
 
 def writable(folder: Path) -> None:
-    """Make the run's folder.
+    """Make the run's folder, and write to it.
 
     Raises:
         InputError: it cannot be made or written.
@@ -169,7 +171,7 @@ def measure_again(folder: Path, *, trusted: bool = False) -> int:
 
 
 def written(path: Path, trusted: bool) -> tuple[str, list[str]]:
-    """The root and the overrides in a run's config.yaml, without those that say where and how it ran.
+    """The root and the overrides in a run's config.yaml, but those that say where, and on what, it ran.
 
     Raises:
         InputError: it is not there, says something else, or asks for trust.
@@ -181,7 +183,7 @@ def written(path: Path, trusted: bool) -> tuple[str, list[str]]:
     root, words = (settings.get(key) for key in ("root", "overrides")) if isinstance(settings, dict) else (None, None)
     if not isinstance(root, str) or not isinstance(words, list) or not all(isinstance(word, str) for word in words):
         raise InputError(f"{path} does not say what was run. Give the command that made the run: it measures, too.")
-    overrides = [word for word in words if not re.match(r"[+~]*(output|name|compute)\b", word)]
+    overrides = [word for word in words if not ELSEWHERE.match(word)]
     if not trusted:
         trust.check_overrides(overrides, path)
         trust.check_root(root, overrides, path)
@@ -228,12 +230,10 @@ def draw(run: Run, tree: xr.DataTree) -> tuple[Path, ...]:
 
 
 def save_settings(run: Run, table: Store) -> None:
-    """The composed settings and the command's overrides, in config.yaml."""
+    """The composed settings and the command's overrides, in config.yaml; those that all tasks of a command share."""
     settings = {key: value for key, value in run.settings.items() if key != "choices"}
-    content = {"root": str(run.found.root), "overrides": list(run.overrides), **settings}
+    settings["compute"] = {key: value for key, value in settings["compute"].items() if key != "shard"}
+    overrides = [word for word in run.overrides if word.lstrip("+").partition("=")[0] != "compute.shard"]
+    content = {"root": str(run.found.root), "overrides": overrides, **settings}
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    path = run.folder / "config.yaml"
-    with locks.exclusive(table.path):
-        sums.forget(path)
-        files.write(path, text.encode())
-        sums.record(path)
+    sums.put(run.folder / "config.yaml", text.encode(), table.path)

@@ -2,7 +2,7 @@
 
 Without flags the overrides are composed and run here. With flags (`-m`, `--help`, `--cfg job` ...) Hydra takes over,
 and calls the same function for each job, in this process or a launcher's. Exit codes: 0 done, 1 a run that broke, 2 bad
-input, 130, 143 and others above 128 for signals. HYDRA_FULL_ERROR=1 shows where an error comes from.
+input, 128 + its number for a signal. HYDRA_FULL_ERROR=1 shows where an error comes from.
 """
 
 import gc

@@ -57,26 +57,27 @@ def searched(
             return math.inf
 
     costs = climb(cost, fit, start, most)
-    if not any(map(math.isfinite, costs.values())):
-        return start, "by the formula: no tile that was tried fits in the memory"
+    if min(costs.values()) == math.inf:
+        return start, "by the formula: of the tiles tried none fits in memory"
     best = min(costs, key=lambda budget: (costs[budget] * (1 if budget == start else 1 / GAIN), budget))
     remember(path, key, best)
-    gain = f"{costs[start] / costs[best]:.2f} times the speed of" if math.isfinite(costs[start]) else "it fits, unlike"
-    return best, f"by search: {gain} the formula's {start}"
+    if costs[start] == math.inf:
+        return best, f"by search: the formula's {start} do not fit in memory"
+    return best, f"by search: {costs[start] / costs[best]:.2f} times the speed of the formula's {start}"
 
 
 def climb(cost: Callable[[int], float], fit: Fit, start: int, most: int) -> dict[int, float]:
     """What each budget tried costs: upwards from `start` as long as it gets better; if it never did, downwards.
 
-    One that does not fit costs `inf`: there is nothing above it, and down from it the search goes on.
+    What does not fit costs infinity: from there it goes down until something fits.
     """
     costs = {start: cost(start)}
-    up, down = lambda budget: min(2 * budget, most), lambda budget: budget // 2
-    for step in (up, down) if math.isfinite(costs[start]) else (down,):
+    up, down = lambda budget: min(2 * budget, most), lambda budget: fit(budget).models // 2
+    for step in (down,) if costs[start] == math.inf else (up, down):
         here = start
         while (there := step(here)) >= 1 and fit(there) not in map(fit, costs):
             costs[there] = cost(there)
-            if costs[there] > GAIN * costs[here] or (costs[there] == math.inf and step is up):
+            if costs[there] > GAIN * costs[here]:
                 break
             here = there
         if here != start:

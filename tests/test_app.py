@@ -209,16 +209,6 @@ def test_measures_are_filled_in_without_training(lab):
     assert app.measure_again(lab / "outputs/tiny") == 0
 
 
-def test_measuring_asks_for_nothing_that_the_launch_did(lab):
-    """A run of a SLURM task is measured where neither the plugin nor its device is."""
-    run(LEVELS, "name=here")
-    path = lab / "outputs/here/config.yaml"
-    settings = yaml.safe_load(path.read_text())
-    settings["overrides"] += ["compute=slurm_gpu", "+compute.shard=3"]
-    path.write_text(yaml.safe_dump(settings))
-    assert app.measure_again(lab / "outputs/here") == 0
-
-
 def test_a_plan_writes_nothing(tmp_path):
     assert not run("plan=true").children
     assert not (tmp_path / "outputs").exists()
@@ -230,6 +220,19 @@ def test_a_figure_that_fails_is_told_and_the_models_are_kept(lab):
         run(LEVELS)
     laboratory.make(lab)
     assert run(LEVELS)["linear"]["finite"].all()
+
+
+def test_the_settings_are_those_of_the_command_and_no_shards(lab):
+    """Every task would write them, one after another; what the first wrote stays."""
+    words = (LEVELS, "compute.block=3", "compute.shards=2")
+    run(*words, "compute.shard=1")
+    settings = lab / "outputs/tiny/config.yaml"
+    before, found = settings.stat().st_mtime_ns, yaml.safe_load(settings.read_text())
+    assert "compute.shards=2" in found["overrides"] and "shard" not in found["compute"]
+    run(*words, "compute.shard=0")
+    assert settings.stat().st_mtime_ns == before
+    run(*words, "compute.shard=0", "plan=false")
+    assert "plan=false" in yaml.safe_load(settings.read_text())["overrides"]
 
 
 def test_measures_that_a_killed_shard_left_out_are_filled_in_by_the_last(lab):

@@ -6,6 +6,7 @@ import signal
 
 import laboratory
 import pytest
+import yaml
 from test_store import fill, grid, new
 
 import superpose
@@ -66,6 +67,15 @@ def test_status_counts_models_that_lack_a_measure(folder, capsys):
     assert row.split() == ["linear", "4", "4", "0", "4", "1"] and advice == f"superpose measure {folder}"
     assert cli.main(["measure", str(folder)]) == 0 and "measured 1 block" in capsys.readouterr().out
     assert cli.main(["status", str(folder)]) == 0
+
+
+def test_measuring_needs_nothing_of_how_a_run_was_launched(folder, capsys):
+    """A task of a cluster trained it; here there is neither its launcher nor its accelerator."""
+    place = folder / "config.yaml"
+    settings = yaml.safe_load(place.read_text())
+    there = ["compute=slurm_gpu", "compute.platform=gpu", "compute.shard=5", "+compute.shards=2", "hydra/launcher=none"]
+    place.write_text(yaml.safe_dump(settings | {"overrides": [*settings["overrides"], *there]}))
+    assert cli.main(["measure", str(folder)]) == 0, capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["status", "measure"])

@@ -156,7 +156,7 @@ def test_a_cell_without_a_usable_seed_has_no_phase(quick, monkeypatch):
 
 def test_a_plan_shows_the_start(lab, monkeypatch):
     file = io.StringIO()
-    monkeypatch.setattr(app, "probed", lambda job, devices: job)
+    monkeypatch.setattr(app, "foretold", lambda jobs, devices: (jobs, []))
     superpose.run_sweep([*WORDS, "refine=512", "plan=true", "sparsity=dense"], console=Console(file=file, width=200))
     shown = " ".join(file.getvalue().split())
     assert "33 sparsity x 33 importance x 2 seeds" in shown

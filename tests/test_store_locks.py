@@ -5,11 +5,13 @@ import os
 import socket
 import subprocess
 import sys
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 from test_store import NORM, grid, new
 
-from superpose.store import Busy, StoreError, grow, locks
+from superpose.store import Busy, StoreError, grow, locks, sums
 
 
 def test_a_second_holder_is_told_who_holds_it(tmp_path):
@@ -138,6 +140,41 @@ def test_one_who_waits_for_a_change_leaves_when_another_has_made_it(tmp_path, mo
     with locks.exclusive(store.path):
         locks.unless(settled, store.path, lambda: pytest.fail("it holds no lock"))
     assert len(looked) == 3 and store.blocks("relu") == 2
+
+
+def test_what_is_there_is_made_without_a_lock(tmp_path):
+    """As tasks do that have looked for a table before another one made it."""
+    store, settings = new(tmp_path), tmp_path / "config.yaml"
+    sums.put(settings, b"seed: 1", store.path)
+    with locks.exclusive(store.path):
+        assert new(tmp_path) == store
+        sums.put(settings, b"seed: 1", store.path)
+    sums.place(settings).unlink()  # as a kill leaves it
+    for data in (b"seed: 1", b"seed: 2"):
+        sums.put(settings, data, store.path)
+        assert settings.read_bytes() == data and sums.place(settings).exists() and not list(sums.altered(settings))
+
+
+def test_patience_counts_from_the_last_that_took_the_lock(tmp_path, monkeypatch):
+    """At each look of one who waits a second has passed, and 20 times another process has taken the lock meanwhile."""
+    store, seconds, looked = new(tmp_path), count(), []
+
+    def settled() -> bool:
+        looked.append(True)
+        if len(looked) <= 20:
+            os.utime(locks.folder(store.path), (len(looked), len(looked)))
+        return False
+
+    with locks.exclusive(store.path), monkeypatch.context() as patch:
+        patch.setattr(locks, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+        patch.setattr(locks, "PATIENCE_SECONDS", 5)
+        patch.setattr(locks, "PAUSE_SECONDS", 0)
+        with pytest.raises(Busy, match="for 5 s"):
+            locks.unless(settled, store.path, lambda: pytest.fail("it holds no lock"))
+    assert len(looked) > 20
+    os.utime(locks.folder(store.path), (0, 0))
+    with locks.exclusive(store.path):
+        assert locks.folder(store.path).stat().st_mtime > 0  # what those who wait look at
 
 
 def test_one_who_waits_too_long_is_told(tmp_path, monkeypatch):

@@ -105,7 +105,8 @@ def test_settings_of_a_stranger_make_components_alone(theirs, override, capsys):
 
 
 @pytest.mark.parametrize(
-    "override", ["hydra.searchpath=[pkg://planted]", "+hydra/launcher=planted", "+variants={a:[hydra.searchpath=[x]]}"]
+    "override",
+    ["hydra.searchpath=[pkg://planted]", "+hydra/job_logging=planted", "+variants={a:[hydra.searchpath=[x]]}"],
 )
 def test_settings_of_a_stranger_leave_hydra_alone(theirs, override, capsys):
     add_overrides(theirs, override)

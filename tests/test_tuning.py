@@ -17,7 +17,7 @@ from superpose.objective import Sampled
 from superpose.optimizers import Constant
 from superpose.probing import Short
 from superpose.program import Program
-from superpose.sweep import DoesNotFit, Seeding
+from superpose.sweep import Seeding
 
 GRID = Grid((Axis("base", tuple(map(float, range(64)))),), (0,))
 
@@ -56,18 +56,27 @@ def test_a_search_goes_up_while_that_is_better_else_down():
     assert list(tuning.climb(valley(2), fit, 8, 64)) == [8, 16, 4, 2, 1]
     assert list(tuning.climb(valley(8), fit, 8, 64)) == [8, 16, 4]
     assert list(tuning.climb(valley(64), fit, 8, 12)) == [8, 12]  # what memory allows
-    full = lambda budget: math.inf if budget > 8 else 1.0 + budget
-    assert list(tuning.climb(full, fit, 64, 64)) == [64, 32, 16, 8, 4, 2, 1]
-    assert list(tuning.climb(full, fit, 8, 64)) == [8, 16, 4, 2, 1]
 
 
-def test_a_search_in_which_nothing_fits_remembers_nothing(monkeypatch, cache):
-    def full(*given: object) -> None:
-        raise DoesNotFit(8, "full")
+def test_a_search_goes_down_to_what_fits():
+    fits = lambda most: lambda budget: 1 / budget if budget <= most else math.inf
+    assert list(tuning.climb(fits(8), fit, 64, 64)) == [64, 32, 16, 8, 4]
+    assert list(tuning.climb(fits(1), fit, 100, 200)) == [100, 32, 16, 8, 4, 2, 1]  # tiles of 100 have the grid's 64
+    assert list(tuning.climb(fits(0), fit, 4, 64)) == [4, 2, 1]
 
-    monkeypatch.setattr(tuning, "short_training", full)
-    best, told = tuning.searched(program(), GRID, fit, jax.devices()[:1], Seeding(), 8, 64)
-    assert best == 8 and "no tile that was tried fits" in told and not cache.exists()
+
+@pytest.mark.parametrize(("most", "found"), [(8, 8), (0, 64)])
+def test_a_tile_that_does_not_fit_is_not_remembered(monkeypatch, cache, most, found):
+    def short(program, rows, tile, devices, seeding) -> Short:
+        if tile.models > most:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8589934592 bytes.")
+        return Short(lambda: {}, 1, 0.0)
+
+    monkeypatch.setattr(tuning, "short_training", short)
+    monkeypatch.setattr(tuning, "repeated", lambda short, seconds: 1.0)
+    budget, told = tuning.searched(program(), GRID, fit, jax.devices()[:1], Seeding(), 64, 64)
+    assert budget == found and cache.exists() == bool(most)
+    assert "the formula's 64 do not fit" in told if most else "none fits" in told
 
 
 def test_what_is_found_is_remembered(measured, cache):

@@ -10,8 +10,8 @@
     .<name>.sha256                      beside it: checksums of config.yaml and of arrays.zarr
 
 A block is a run of `block_rows` rows, one chunk (one file `c.<block>.0...`) of each array. A table grows by appending
-blocks; what is written never moves. A block's files are on the disk before its `done` is: a kill costs what was in
-training.
+blocks; what is written never moves. A block's files are on the disk before its `done` is, so a kill costs the blocks in
+training: those of up to two tiles for each device.
 """
 
 from superpose.store.copies import copy

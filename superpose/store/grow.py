@@ -144,10 +144,26 @@ def put_coordinates(table: Table, coordinates: Mapping[str, tuple[tuple[str, ...
         if not chunks.fits(table.path / name, table.dims[name], values.shape, len(values)):
             chunks.create(table.path, name, dims, values.shape, values.shape, table.dims[name])
         for file in (table.coordinate_copy(name), table.coordinate_path(name)):
-            try:
-                table.coordinate(file, name)
-            except DamageError:
+            if not _whole(table, file, name):
                 chunks.put(file, values)
+
+
+def has_coordinates(table: Table, coordinates: Mapping[str, tuple[tuple[str, ...], np.ndarray]]) -> bool:
+    """Whether `put_coordinates` would change nothing."""
+    return all(
+        chunks.fits(table.path / name, table.dims[name], values.shape, len(values))
+        and _whole(table, table.coordinate_copy(name), name)
+        and _whole(table, table.coordinate_path(name), name)
+        for name, (_, values) in coordinates.items()
+    )
+
+
+def _whole(table: Table, file: Path, name: str) -> bool:
+    try:
+        table.coordinate(file, name)
+    except DamageError:
+        return False
+    return True
 
 
 def forget(table: Table, blocks: Iterable[int]) -> None:

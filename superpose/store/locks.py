@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from superpose.store import files
 from superpose.store.errors import Busy, StoreError, explained
 
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 300.0  # without another process taking the lock
 PAUSE_SECONDS = 1.0  # after which one who waits looks whether there is still something to wait for
 HOLDER = re.compile(r"shard-(\d+)-of-(\d+)\.json")
 
@@ -32,21 +32,46 @@ def folder(path: Path) -> Path:
 
 
 @contextmanager
-def exclusive(path: Path, patience: float | None = None) -> Iterator[None]:
-    """Hold the table's lock: creation, growth, a measure's reset, arrays.zarr. Raises Busy after five minutes."""
+def exclusive(path: Path, settled: Callable[[], bool] = lambda: False) -> Iterator[bool]:
+    """Hold the table's lock: creation, growth, a measure's reset, config.yaml, arrays.zarr.
+
+    Args:
+        settled: whether there is nothing left to hold it for; asked before, and while this process waits.
+
+    Yields:
+        Whether it is held; else all is settled.
+
+    Raises:
+        Busy: for five minutes no other process has taken the lock, and whoever has it keeps it.
+    """
     lock = _lock(folder(path) / "table.lock")
-    with explained(path):
-        files.make(folder(path))
-        try:
-            lock.acquire(timeout=PATIENCE_SECONDS if patience is None else patience)
-        except Timeout as error:
-            raise Busy(
-                f"{path} has been locked by another process for {PATIENCE_SECONDS:g} s. Wait for it, or end it."
-            ) from error
     try:
-        yield
+        yield _await(lock, path, settled)
     finally:
         lock.release()
+
+
+def _await(lock: FileLock, path: Path, settled: Callable[[], bool]) -> bool:
+    """Wait for the table's lock; False once all is settled. Who takes it changes the time of the folder of locks."""
+    with explained(path):
+        files.make(folder(path))
+    begun, turn = time.monotonic(), _turn(path)
+    while not settled():
+        with explained(path), suppress(Timeout):
+            lock.acquire(timeout=min(PAUSE_SECONDS, PATIENCE_SECONDS))
+            with suppress(OSError):
+                os.utime(folder(path))
+            return True
+        if (now := _turn(path)) != turn:
+            begun, turn = time.monotonic(), now
+        elif time.monotonic() - begun > PATIENCE_SECONDS:
+            raise Busy(f"{path} has been locked by another process for {PATIENCE_SECONDS:g} s. Wait for it, or end it.")
+    return False
+
+
+def _turn(path: Path) -> int:
+    with explained(path):
+        return folder(path).stat().st_mtime_ns
 
 
 def unless(settled: Callable[[], bool], path: Path, change: Callable[[], None]) -> None:
@@ -54,14 +79,9 @@ def unless(settled: Callable[[], bool], path: Path, change: Callable[[], None]) 
 
     Thousands of tasks that start at once ask for one change. Those that come after it take no lock.
     """
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not settled():
-        try:
-            with exclusive(path, min(PAUSE_SECONDS, PATIENCE_SECONDS)):
-                return change()
-        except Busy:
-            if time.monotonic() > end:
-                raise
+    with exclusive(path, settled) as held:
+        if held:
+            change()
 
 
 @contextmanager

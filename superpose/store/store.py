@@ -50,17 +50,26 @@ class Store:
         if not schemas or identity.keys() != schemas.keys():
             raise StoreError(f"Each variant has an identity and a schema; got {list(identity)} and {list(schemas)}.")
         check_names(schemas, "variant")
-        with locks.exclusive(path):
+
+        def there() -> list[tuple[Table, Schema]]:
+            """Each variant's table and schema, where they have the same coordinates."""
+            store = cls.open(path)
+            store.check_identity(identity)
+            tables = [(store.table(variant), schema) for variant, schema in schemas.items()]
+            return [(table, schema) for table, schema in tables if table.dims == grow.dims_of(schema)]
+
+        def settled() -> bool:
+            return path.exists() and all(grow.has_coordinates(table, schema.coordinates) for table, schema in there())
+
+        def change() -> None:
             if not path.exists():
                 with built(path) as new:
                     grow.begin(new, identity, schemas)
-            store = cls.open(path)
-            store.check_identity(identity)
-            for variant, schema in schemas.items():
-                table = store.table(variant)
-                if table.dims == grow.dims_of(schema):
-                    grow.put_coordinates(table, schema.coordinates)
-        return store
+            for table, schema in there():
+                grow.put_coordinates(table, schema.coordinates)
+
+        locks.unless(settled, path, change)
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: str | Path) -> "Store":
@@ -112,7 +121,9 @@ class Store:
     def rows(self, variant: str, block: int) -> Rows:
         """The models of a block, in the order of its arrays."""
         table = self.table(variant)
-        return table.columns([block])[: table.used(block)]
+        table.check(block)
+        columns = table.columns([block])
+        return columns[columns.seeds >= 0]
 
     def all_rows(self, variant: str) -> Rows:
         """Every model in the table, done or not."""

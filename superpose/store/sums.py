@@ -11,6 +11,7 @@ from pathlib import Path
 
 from superpose.store.errors import explained
 from superpose.store.files import remove, write
+from superpose.store.locks import unless
 
 SUMMED = ("config.yaml", "arrays.zarr")
 
@@ -29,6 +30,20 @@ def record(path: Path) -> None:
     """Write the list of what is there now."""
     lines = [f"{_sum(file)}  {name}\n" for name, file in _files(path).items()]
     write(place(path), "".join(lines).encode())
+
+
+def put(path: Path, data: bytes, table: Path) -> None:
+    """Write a file of a table's run, and its list, under the table's lock; neither lock nor file where it is there."""
+
+    def settled() -> bool:
+        return path.is_file() and path.read_bytes() == data and place(path).exists() and not list(altered(path))
+
+    def change() -> None:
+        forget(path)
+        write(path, data)
+        record(path)
+
+    unless(settled, table, change)
 
 
 def altered(path: Path) -> Iterator[tuple[Path, str]]:
