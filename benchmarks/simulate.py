@@ -6,9 +6,9 @@
 copies of their files, so that a table of any size is there in minutes. `start` is what a task does with the table
 before its first model: open, count, create unless it is there, lock its shard, write the settings unless they are
 there, plan, look for what is missing. `writers`: processes that start at once and write a table together. `tasks`:
-what one more task pays while so many hold their shards. `arrays`: the labelled arrays with and
-without shards. FOLDER is on the file system to be measured (by default a temporary one); times are those of its warm
-caches. Results: tables, and outputs/bench/store.json.
+what one more task pays while so many hold their shards. `arrays`: the labelled arrays with and without shards. FOLDER
+is on the file system to be measured (by default a temporary one); times are those of its warm caches. Results: tables,
+and outputs/bench/store.json.
 """
 
 import argparse
